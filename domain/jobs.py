@@ -1,0 +1,31 @@
+"""Jobs ride on a transaction: noted while it is open, handed to the queue after its commit.
+
+A job is only a wake-up. What must happen is a row; see domain.sync.service.
+"""
+
+from typing import NamedTuple, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+
+class Job(NamedTuple):
+    name: str
+
+
+class JobQueue(Protocol):
+    async def put(self, job: Job) -> None:
+        """Best effort: a queue that is away must not fail the caller; the cron finds the row."""
+        ...
+
+
+WAKE = Job("wake")
+"""There is a run to claim."""
+
+
+def enqueue(session: AsyncSession, job: Job) -> None:
+    session.info.setdefault("jobs", []).append(job)
+
+
+def take_jobs(session: AsyncSession) -> list[Job]:
+    jobs: list[Job] = session.info.pop("jobs", [])
+    return jobs

@@ -1,0 +1,15 @@
+"""Every table, imported in one place: for migrations, and for tests that walk the schema."""
+
+import domain.integrations.models
+import domain.notifications.models
+import domain.people.models
+import domain.roster.models
+import domain.sync.models
+import domain.tenants.models
+import domain.training.models
+import domain.validation.models
+from domain.database import Base
+
+__all__ = ["domain", "metadata"]
+
+metadata = Base.metadata

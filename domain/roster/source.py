@@ -1,0 +1,127 @@
+"""The port to the providers: what a source yields, and how it says that it cannot.
+
+A source yields pages. A page is checkpointed as soon as it is stored, so a source must be able
+to go on after any checkpoint that it gave out. It ends normally only if every collection was
+read to its end; anything else raises a SourceError, and nothing is compared.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from domain.errors import DomainError
+from domain.roster.records import Record, RecordType
+from domain.validation.codes import Code
+
+
+class Provider(StrEnum):
+    CLEVER = "CLEVER"
+    CLASSLINK = "CLASSLINK"
+    ONEROSTER = "ONEROSTER"
+    ONEROSTER_CSV = "ONEROSTER_CSV"
+
+
+class Completeness(StrEnum):
+    """What the absence of a record from a collection means."""
+
+    FULL = "FULL"  # it is gone
+    DELTA = "DELTA"  # nothing: only what is named has changed
+
+
+class Problem(NamedTuple):
+    """Something wrong with one record or one file, found while reading.
+
+    One that `rejects` stands in for its record: the record itself is not in the page, but it is
+    present, so what is stored of it stays. Otherwise the record was taken without that value.
+    `record` holds mapped fields only. `place` says where it was read ("users.csv line 12").
+    """
+
+    code: Code
+    record_type: RecordType
+    source_id: str | None = None
+    field: str | None = None
+    expected: str | None = None
+    found: str | None = None
+    place: str | None = None
+    record: Mapping[str, object] | None = None
+    rejects: bool = False
+
+
+class Ignored(NamedTuple):
+    """A record that is left out on purpose (a guardian, say): counted, not staged, no error."""
+
+    source_id: str
+    reason: str
+
+
+Checkpoint = dict[str, str | int]
+"""Where a source can go on. Its meaning is the source's own; it is stored as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some records of one type, in the order in which the provider gave them.
+
+    `read` is the number of the provider's rows that went into this page: records, problems that
+    stand in for a record, ignored ones, deletions. `deleted` are source ids that the provider
+    names as deleted. `is_last` marks the last page of its record type; every type has one, even
+    if it is empty, and `completeness` is the collection's.
+    """
+
+    record_type: RecordType
+    records: Sequence[Record] = ()
+    problems: Sequence[Problem] = ()
+    ignored: Sequence[Ignored] = ()
+    deleted: Sequence[str] = ()
+    read: int = 0
+    completeness: Completeness = Completeness.FULL
+    is_last: bool = False
+    checkpoint: Checkpoint = field(default_factory=dict)
+
+
+class CheckStep(NamedTuple):
+    """One line of the answer to "does this integration work?"."""
+
+    name: str
+    is_ok: bool
+    message: str
+    advice: str | None = None
+
+
+class RosterSource(Protocol):
+    async def check(self) -> Sequence[CheckStep]:
+        """Try the connection step by step. Stops at the first step that fails; never raises."""
+        ...
+
+    async def fingerprint(self) -> str:
+        """Changes when a fetch that is under way must begin again instead of going on."""
+        ...
+
+    def pages(self, after: Checkpoint | None = None) -> AsyncIterator[Page]:
+        """Every collection, parents first; after a checkpoint, what comes behind it.
+
+        Raises a SourceError if a collection cannot be read to its end.
+        """
+        ...
+
+
+class SourceError(DomainError):
+    """The roster cannot be read to its end. Nothing that was read is compared."""
+
+    def __init__(self, code: Code, message: str, *, place: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.place = place
+
+
+class SourceUnavailable(SourceError):
+    """Heals by itself: worth another try (network, 429, 5xx)."""
+
+
+class CredentialsRejected(SourceError):
+    """An administrator must act: key, secret or sharing were refused."""
+
+
+class RosterUnreadable(SourceError):
+    """What the provider sent is broken or incomplete; the provider or the district must act."""

@@ -1,0 +1,168 @@
+"""Runs, their leases, the changes that they planned, and holds."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, SmallInteger, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.database import Base, TenantRow, tenant_key, text_enum
+from domain.roster.records import RecordType
+
+
+class SyncMode(StrEnum):
+    FULL = "FULL"
+    DELTA = "DELTA"
+    PREFLIGHT = "PREFLIGHT"
+    REVALIDATION = "REVALIDATION"
+    SINGLE_USER = "SINGLE_USER"
+
+
+class SyncTrigger(StrEnum):
+    SCHEDULE = "SCHEDULE"
+    MANUAL = "MANUAL"
+
+
+class SyncRunState(StrEnum):
+    QUEUED = "QUEUED"
+    FETCHING = "FETCHING"
+    VALIDATING = "VALIDATING"
+    PLANNING = "PLANNING"
+    APPLYING = "APPLYING"
+    SUMMARISING = "SUMMARISING"
+    SUCCEEDED = "SUCCEEDED"
+    SUCCEEDED_WITH_ERRORS = "SUCCEEDED_WITH_ERRORS"
+    SUCCEEDED_WITH_HOLD = "SUCCEEDED_WITH_HOLD"
+    HELD = "HELD"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+ACTIVE = (
+    SyncRunState.FETCHING,
+    SyncRunState.VALIDATING,
+    SyncRunState.PLANNING,
+    SyncRunState.APPLYING,
+    SyncRunState.SUMMARISING,
+)
+SUCCESSFUL = (
+    SyncRunState.SUCCEEDED,
+    SyncRunState.SUCCEEDED_WITH_ERRORS,
+    SyncRunState.SUCCEEDED_WITH_HOLD,
+)
+_ACTIVE_SQL = ", ".join(f"'{state}'" for state in ACTIVE)
+
+
+class ChangeAction(StrEnum):
+    CREATE = "CREATE"
+    UPDATE = "UPDATE"
+    ARCHIVE = "ARCHIVE"
+    RESTORE = "RESTORE"
+
+
+class SyncRun(TenantRow, Base):
+    """One attempt to make what is stored equal what the provider shares.
+
+    `counts` is {record type: {fetched, created, …: n}}; `phases` is {state: {started_at,
+    seconds}}; `progress` is {read, expected}; `checkpoint` is where a fetch can go on.
+    `expected` records come from the tenant's last run; `size_class` is the number of digits of
+    that, so that workers can take small runs before large ones.
+    """
+
+    __tablename__ = "sync_runs"
+    __table_args__ = (
+        tenant_key("integration_id", table="integrations"),
+        Index(
+            "uq_sync_runs_active",
+            "tenant_id",
+            unique=True,
+            postgresql_where=text(f"state IN ({_ACTIVE_SQL})"),
+        ),
+        Index(
+            "uq_sync_runs_queued",
+            "tenant_id",
+            unique=True,
+            postgresql_where=text("state = 'QUEUED'"),
+        ),
+        Index(
+            "ix_sync_runs_unfinished",
+            "requested_at",
+            postgresql_where=text("finished_at IS NULL"),
+        ),
+    )
+
+    integration_id: Mapped[UUID]
+    mode: Mapped[SyncMode] = mapped_column(text_enum(SyncMode, "mode"))
+    trigger: Mapped[SyncTrigger] = mapped_column(text_enum(SyncTrigger, "trigger"))
+    state: Mapped[SyncRunState] = mapped_column(text_enum(SyncRunState, "state"))
+    requested_by: Mapped[str]
+    requested_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    size_class: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    counts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    phases: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    progress: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    checkpoint: Mapped[dict[str, Any] | None]
+    failure_code: Mapped[str | None]
+    failure_message: Mapped[str | None]
+
+
+class SyncLease(Base):
+    """Who works on a run. A takeover raises the token; the old holder's apply then fails."""
+
+    __tablename__ = "sync_leases"
+    __table_args__ = (tenant_key("run_id", table="sync_runs"),)
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    token: Mapped[int] = mapped_column(BigInteger)
+    heartbeat_at: Mapped[datetime]
+    backend_pid: Mapped[int | None]
+
+
+class SyncChange(Base):
+    """A planned update, archive or restore with old and new values of the fields that differ.
+
+    Creates need no row: `created_by_run_id` of the record says it. Partitioned by month.
+    """
+
+    __tablename__ = "sync_changes"
+    __table_args__ = (
+        tenant_key("run_id", table="sync_runs"),
+        Index("ix_sync_changes_run", "tenant_id", "run_id", "id"),
+        Index("ix_sync_changes_record", "tenant_id", "record_id"),
+        {"postgresql_partition_by": "RANGE (created_at)"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
+    created_at: Mapped[datetime] = mapped_column(primary_key=True, server_default=text("now()"))
+    run_id: Mapped[UUID]
+    record_type: Mapped[RecordType] = mapped_column(text_enum(RecordType, "record_type"))
+    record_id: Mapped[UUID]
+    source_id: Mapped[str | None]
+    action: Mapped[ChangeAction] = mapped_column(text_enum(ChangeAction, "action"))
+    planned_hash: Mapped[int | None] = mapped_column(BigInteger)
+    old_values: Mapped[dict[str, Any]]
+    new_values: Mapped[dict[str, Any]]
+
+
+class Hold(TenantRow, Base):
+    """A plan that waits, with the reasons: [{code, record_type, count, of}]."""
+
+    __tablename__ = "holds"
+    __table_args__ = (
+        tenant_key("run_id", table="sync_runs"),
+        UniqueConstraint("tenant_id", "run_id"),
+    )
+
+    run_id: Mapped[UUID]
+    reasons: Mapped[list[Any]] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[str | None]

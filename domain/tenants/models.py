@@ -1,0 +1,85 @@
+"""Tenants and what belongs to a subscription."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.database import Base, TenantRow, text_enum
+
+
+class TenantStatus(StrEnum):
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+    CLOSED = "CLOSED"
+
+
+class SubscriptionKind(StrEnum):
+    DEMO = "DEMO"
+    TRIAL = "TRIAL"
+    PAID = "PAID"
+
+
+class SummaryMail(StrEnum):
+    """Which sync summaries a contact receives."""
+
+    ALWAYS = "ALWAYS"
+    ONLY_PROBLEMS = "ONLY_PROBLEMS"
+    NEVER = "NEVER"
+
+
+class Tenant(Base):
+    __tablename__ = "tenants"
+    __table_args__ = (
+        CheckConstraint("slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'", name="slug"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
+    slug: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    display_name: Mapped[str]
+    time_zone: Mapped[str]
+    status: Mapped[TenantStatus] = mapped_column(text_enum(TenantStatus, "status"))
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
+class Subscription(Base):
+    """`licence_limit` None: no limit. Dates are days in the tenant's time zone."""
+
+    __tablename__ = "subscriptions"
+
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"), primary_key=True)
+    kind: Mapped[SubscriptionKind] = mapped_column(text_enum(SubscriptionKind, "kind"))
+    licence_limit: Mapped[int | None]
+    starts_on: Mapped[date | None]
+    go_live_on: Mapped[date | None]
+
+
+class Contact(TenantRow, Base):
+    __tablename__ = "contacts"
+    __table_args__ = (UniqueConstraint("tenant_id", "email"),)
+
+    name: Mapped[str]
+    email: Mapped[str]
+    summary_mail: Mapped[SummaryMail] = mapped_column(text_enum(SummaryMail, "summary_mail"))
+
+
+class SignInMethod(TenantRow, Base):
+    __tablename__ = "sign_in_methods"
+    __table_args__ = (UniqueConstraint("tenant_id", "method"),)
+
+    method: Mapped[str]
+    is_enabled: Mapped[bool]
+    settings: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+
+
+class OnboardingStep(TenantRow, Base):
+    __tablename__ = "onboarding_steps"
+    __table_args__ = (UniqueConstraint("tenant_id", "step"),)
+
+    step: Mapped[str]
+    done_at: Mapped[datetime | None]
+    done_by: Mapped[str | None]

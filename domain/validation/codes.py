@@ -1,0 +1,322 @@
+"""Every validation code with its severity, its owner, what it means and what to do about it.
+
+Codes are stable: frontends, mails and support answers refer to them. The taxonomy is described
+in docs/validation.md, which is made from this table.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Severity(StrEnum):
+    """What a problem does. Ordered from the worst."""
+
+    FATAL = "FATAL"  # the run stops, nothing is applied
+    HOLD = "HOLD"  # the run waits for an administrator
+    ERROR = "ERROR"  # this record is not applied; its last good state stays
+    WARNING = "WARNING"  # the value is dropped, the record goes on
+    INFO = "INFO"  # a note
+
+
+class Owner(StrEnum):
+    """Who can mend it."""
+
+    DISTRICT = "DISTRICT"  # in the student information system
+    PROVIDER = "PROVIDER"
+    ADMINISTRATOR = "ADMINISTRATOR"  # of this tenant, here
+    HOMEROW = "HOMEROW"
+
+
+class Code(StrEnum):
+    # connection
+    CONN_AUTH_REJECTED = "CONN_AUTH_REJECTED"
+    CONN_FORBIDDEN_SCOPE = "CONN_FORBIDDEN_SCOPE"
+    CONN_TIMEOUT = "CONN_TIMEOUT"
+    CONN_THROTTLED = "CONN_THROTTLED"
+    CONN_SERVER_ERROR = "CONN_SERVER_ERROR"
+    CONN_BAD_PAYLOAD = "CONN_BAD_PAYLOAD"
+    CONN_PAGINATION_BROKEN = "CONN_PAGINATION_BROKEN"
+    CONN_INTERRUPTED = "CONN_INTERRUPTED"
+    # file
+    FILE_MISSING = "FILE_MISSING"
+    FILE_UNKNOWN = "FILE_UNKNOWN"
+    FILE_DUPLICATE = "FILE_DUPLICATE"
+    FILE_BAD_ZIP = "FILE_BAD_ZIP"
+    FILE_TOO_LARGE = "FILE_TOO_LARGE"
+    FILE_BOMB = "FILE_BOMB"
+    FILE_NOT_UTF8 = "FILE_NOT_UTF8"
+    FILE_MALFORMED_CSV = "FILE_MALFORMED_CSV"
+    FILE_HEADER_MISSING = "FILE_HEADER_MISSING"
+    FILE_HEADER_DUPLICATE = "FILE_HEADER_DUPLICATE"
+    FILE_HEADER_UNKNOWN = "FILE_HEADER_UNKNOWN"
+    FILE_ROW_WIDTH = "FILE_ROW_WIDTH"
+    FILE_EMPTY = "FILE_EMPTY"
+    FILE_CHANGED = "FILE_CHANGED"
+    MANIFEST_VERSION = "MANIFEST_VERSION"
+    MANIFEST_MODE = "MANIFEST_MODE"
+    MANIFEST_MISMATCH = "MANIFEST_MISMATCH"
+    DELTA_FIELD_REQUIRED = "DELTA_FIELD_REQUIRED"
+    BULK_FIELD_FORBIDDEN = "BULK_FIELD_FORBIDDEN"
+    # any record
+    ID_MISSING = "ID_MISSING"
+    ID_INVALID = "ID_INVALID"
+    ID_DUPLICATE = "ID_DUPLICATE"
+    FIELD_REQUIRED = "FIELD_REQUIRED"
+    FIELD_TYPE = "FIELD_TYPE"
+    FIELD_ENUM = "FIELD_ENUM"
+    FIELD_TOO_LONG = "FIELD_TOO_LONG"
+    STATUS_INVALID = "STATUS_INVALID"
+    DATES_REVERSED = "DATES_REVERSED"
+    # school
+    ORG_TYPE_WRONG = "ORG_TYPE_WRONG"
+    ORG_PARENT_MISSING = "ORG_PARENT_MISSING"
+    # term and course
+    TERM_MISSING = "TERM_MISSING"
+    COURSE_REF_MISSING = "COURSE_REF_MISSING"
+    # class
+    CLASS_NAME_MISSING = "CLASS_NAME_MISSING"
+    CLASS_SCHOOL_MISSING = "CLASS_SCHOOL_MISSING"
+    CLASS_NO_TEACHER = "CLASS_NO_TEACHER"
+    CLASS_EMPTY = "CLASS_EMPTY"
+    CLASS_NAME_DUPLICATE = "CLASS_NAME_DUPLICATE"
+    # user
+    USER_NAME_MISSING = "USER_NAME_MISSING"
+    USER_LOGIN_MISSING = "USER_LOGIN_MISSING"
+    USER_LOGIN_TAKEN = "USER_LOGIN_TAKEN"
+    USER_LOGIN_CASE_CLASH = "USER_LOGIN_CASE_CLASH"
+    USER_EMAIL_INVALID = "USER_EMAIL_INVALID"
+    USER_EMAIL_DUPLICATE = "USER_EMAIL_DUPLICATE"
+    USER_ROLE_UNKNOWN = "USER_ROLE_UNKNOWN"
+    USER_MULTI_ROLE = "USER_MULTI_ROLE"
+    USER_NO_SCHOOL = "USER_NO_SCHOOL"
+    USER_SCHOOL_MISSING = "USER_SCHOOL_MISSING"
+    USER_GRADE_UNMAPPED = "USER_GRADE_UNMAPPED"
+    USER_DISABLED = "USER_DISABLED"
+    # enrollment
+    ENR_USER_MISSING = "ENR_USER_MISSING"
+    ENR_CLASS_MISSING = "ENR_CLASS_MISSING"
+    ENR_ROLE_INVALID = "ENR_ROLE_INVALID"
+    ENR_SCHOOL_MISMATCH = "ENR_SCHOOL_MISMATCH"
+    # run
+    HOLD_TYPE_EMPTY = "HOLD_TYPE_EMPTY"
+    RUN_ABORTED = "RUN_ABORTED"
+    RUN_INTERNAL = "RUN_INTERNAL"
+
+
+class Rule(NamedTuple):
+    """`effect` says what Homerow did, `remedy` what to do and where."""
+
+    severity: Severity
+    owner: Owner
+    title: str
+    effect: str
+    remedy: str
+
+
+_STOPPED = "The run stopped and nothing was changed."
+_SKIPPED = "The record was not applied; what was stored of it before stays as it was."
+_DROPPED = "The value was left out; the rest of the record was applied."
+_NOTED = "Nothing was changed for it; this is a note."
+_UNLINKED = "The enrollment was left out; the rest of the roster was applied."
+_EXPORT = "Correct the export of the student information system and sync again."
+_SIS = "Correct the record in the student information system and sync again."
+
+F, H, E, W, I = Severity  # noqa: E741 - the letters of the taxonomy
+D, P, A, U = Owner
+
+RULES: dict[Code, Rule] = {
+    Code.CONN_AUTH_REJECTED: Rule(
+        F, A, "The provider refused the credentials", _STOPPED,
+        "Enter the key and secret (or token) that the provider shows, then test the connection.",
+    ),
+    Code.CONN_FORBIDDEN_SCOPE: Rule(
+        F, A, "The provider does not share this collection", _STOPPED,
+        "Ask the district to share it with this application, then test the connection.",
+    ),
+    Code.CONN_TIMEOUT: Rule(
+        F, P, "The provider did not answer in time", _STOPPED,
+        "Nothing to do unless it lasts: the next run tries again. Then ask the provider.",
+    ),
+    Code.CONN_THROTTLED: Rule(
+        F, P, "The provider limits our requests", _STOPPED,
+        "Nothing to do unless it lasts: the next run tries again. Then ask the provider.",
+    ),
+    Code.CONN_SERVER_ERROR: Rule(
+        F, P, "The provider answered with an error of its own", _STOPPED,
+        "Nothing to do unless it lasts: the next run tries again. Then ask the provider.",
+    ),
+    Code.CONN_BAD_PAYLOAD: Rule(
+        F, P, "The provider's answer is not in the agreed form", _STOPPED,
+        "Send the message to the provider.",
+    ),
+    Code.CONN_PAGINATION_BROKEN: Rule(
+        F, P, "The provider's pages do not add up", _STOPPED, "Send the message to the provider.",
+    ),
+    Code.CONN_INTERRUPTED: Rule(
+        F, P, "A collection was not read to its end", _STOPPED,
+        "Nothing to do unless it lasts: the next run tries again.",
+    ),
+    Code.FILE_MISSING: Rule(
+        F, D, "A required file is missing", _STOPPED,
+        "Put the file into the package (and into its manifest) and sync again.",
+    ),
+    Code.FILE_UNKNOWN: Rule(
+        W, D, "A file is not part of OneRoster", "The file was not read.",
+        "Nothing, or remove it from the package.",
+    ),
+    Code.FILE_DUPLICATE: Rule(
+        F, D, "A file is there twice", _STOPPED, "Leave one of them in the package.",
+    ),
+    Code.FILE_BAD_ZIP: Rule(
+        F, D, "The package is not a readable zip file", _STOPPED,
+        "Send the package again; it may have been cut off on its way.",
+    ),
+    Code.FILE_TOO_LARGE: Rule(
+        F, D, "A file, a line or a field is larger than the limit", _STOPPED, _EXPORT,
+    ),
+    Code.FILE_BOMB: Rule(
+        F, D, "The zip file unpacks to far more than it holds", _STOPPED,
+        "Zip the CSV files themselves, without other archives, and sync again.",
+    ),
+    Code.FILE_NOT_UTF8: Rule(
+        F, D, "A file is not UTF-8", _STOPPED, "Export the file as UTF-8 and sync again.",
+    ),
+    Code.FILE_MALFORMED_CSV: Rule(F, D, "A file is not valid CSV", _STOPPED, _EXPORT),
+    Code.FILE_HEADER_MISSING: Rule(F, D, "A required column is missing", _STOPPED, _EXPORT),
+    Code.FILE_HEADER_DUPLICATE: Rule(F, D, "A column is there twice", _STOPPED, _EXPORT),
+    Code.FILE_HEADER_UNKNOWN: Rule(
+        W, D, "A column is not part of OneRoster, or is misspelt", "The column was not read.",
+        "Nothing if it is meant so; otherwise correct its name in the export.",
+    ),
+    Code.FILE_ROW_WIDTH: Rule(
+        E, D, "A row has not as many cells as its header", _SKIPPED, _EXPORT,
+    ),
+    Code.FILE_EMPTY: Rule(
+        W, D, "A file has a header and no rows", "It was read as an empty collection.",
+        "Leave the file out, or export its rows.",
+    ),
+    Code.FILE_CHANGED: Rule(
+        F, D, "A file changed while it was being read", _STOPPED,
+        "Sync again when the export has ended.",
+    ),
+    Code.MANIFEST_VERSION: Rule(
+        F, D, "The manifest names a version that is not 1.1 or 1.2", _STOPPED, _EXPORT,
+    ),
+    Code.MANIFEST_MODE: Rule(
+        F, D, "The manifest names a mode that is not absent, bulk or delta", _STOPPED, _EXPORT,
+    ),
+    Code.MANIFEST_MISMATCH: Rule(
+        F, D, "The manifest and the files do not agree", _STOPPED,
+        "Make the manifest name exactly the files that the package holds.",
+    ),
+    Code.DELTA_FIELD_REQUIRED: Rule(
+        E, D, "A row of a delta file has no status or no date", _SKIPPED, _EXPORT,
+    ),
+    Code.BULK_FIELD_FORBIDDEN: Rule(
+        W, D, "A bulk file has statuses", "A row marked as deleted was read as deleted.",
+        "Leave status and dateLastModified blank in bulk files.",
+    ),
+    Code.ID_MISSING: Rule(E, D, "A record has no id", "The record was left out.", _SIS),
+    Code.ID_INVALID: Rule(E, D, "An id cannot be used", "The record was left out.", _SIS),
+    Code.ID_DUPLICATE: Rule(
+        E, D, "An id is there twice", "The first record was taken, the later one left out.", _SIS,
+    ),
+    Code.FIELD_REQUIRED: Rule(E, D, "A required value is missing", _SKIPPED, _SIS),
+    Code.FIELD_TYPE: Rule(W, D, "A value is not of its type", _DROPPED, _SIS),
+    Code.FIELD_ENUM: Rule(W, D, "A value is not in the vocabulary", _DROPPED, _SIS),
+    Code.FIELD_TOO_LONG: Rule(W, D, "A value is too long", _DROPPED, _SIS),
+    Code.STATUS_INVALID: Rule(E, D, "A status is not active or tobedeleted", _SKIPPED, _SIS),
+    Code.DATES_REVERSED: Rule(W, D, "An end lies before its beginning", _DROPPED, _SIS),
+    Code.ORG_TYPE_WRONG: Rule(
+        E, D, "A class belongs to an organisation that is no school", _SKIPPED, _SIS,
+    ),
+    Code.ORG_PARENT_MISSING: Rule(
+        W, D, "The parent of a school is not in the feed", _DROPPED, _SIS,
+    ),
+    Code.TERM_MISSING: Rule(
+        W, D, "A class names a term that is not in the feed",
+        "The class was applied without that term.", _SIS,
+    ),
+    Code.COURSE_REF_MISSING: Rule(
+        W, D, "A class names a course that is not in the feed",
+        "The class was applied without its course.", _SIS,
+    ),
+    Code.CLASS_NAME_MISSING: Rule(E, D, "A class has no name", _SKIPPED, _SIS),
+    Code.CLASS_SCHOOL_MISSING: Rule(
+        E, D, "A class belongs to a school that is not in the feed", _SKIPPED,
+        "Share the school, or correct the class in the student information system.",
+    ),
+    Code.CLASS_NO_TEACHER: Rule(
+        W, D, "A class has no teacher", "The class was applied.", _SIS,
+    ),
+    Code.CLASS_EMPTY: Rule(I, D, "A class has no students", "The class was applied.", _SIS),
+    Code.CLASS_NAME_DUPLICATE: Rule(
+        W, D, "Two classes of a school have the same name and term", "Both were applied.", _SIS,
+    ),
+    Code.USER_NAME_MISSING: Rule(
+        E, D, "A person has neither given nor family name", _SKIPPED, _SIS,
+    ),
+    Code.USER_LOGIN_MISSING: Rule(E, D, "A person has no username", _SKIPPED, _SIS),
+    Code.USER_LOGIN_TAKEN: Rule(
+        E, D, "A username belongs to somebody else", _SKIPPED,
+        "Give one of the two another username in the student information system.",
+    ),
+    Code.USER_LOGIN_CASE_CLASH: Rule(
+        E, D, "Two usernames differ only by upper and lower case", _SKIPPED,
+        "Give one of the two another username in the student information system.",
+    ),
+    Code.USER_EMAIL_INVALID: Rule(W, D, "An email address is not valid", _DROPPED, _SIS),
+    Code.USER_EMAIL_DUPLICATE: Rule(
+        W, D, "Several people have the same email address", "All were applied.", _SIS,
+    ),
+    Code.USER_ROLE_UNKNOWN: Rule(
+        W, A, "A role is not in the role map",
+        "The person was left out; what was stored of them stays.",
+        "Add the role to the role map, or correct it in the student information system.",
+    ),
+    Code.USER_MULTI_ROLE: Rule(I, A, "A person has several roles", "All were applied.", "Nothing."),
+    Code.USER_NO_SCHOOL: Rule(
+        E, D, "A person belongs to no school that is in the feed", _SKIPPED,
+        "Share the school, or correct the person in the student information system.",
+    ),
+    Code.USER_SCHOOL_MISSING: Rule(
+        W, D, "A person names a school that is not in the feed",
+        "The person was applied without that school.", _SIS,
+    ),
+    Code.USER_GRADE_UNMAPPED: Rule(W, D, "A grade is not in the vocabulary", _DROPPED, _SIS),
+    Code.USER_DISABLED: Rule(
+        I, D, "An account is switched off at the provider",
+        "The person is kept with all memberships and cannot sign in.", "Nothing if it is meant so.",
+    ),
+    Code.ENR_USER_MISSING: Rule(
+        W, D, "Enrollments name a person who is not in the feed", _UNLINKED,
+        "Share the person, or remove the enrollments in the student information system.",
+    ),
+    Code.ENR_CLASS_MISSING: Rule(
+        W, D, "Enrollments name a class that is not in the feed", _UNLINKED,
+        "Share the class, or remove the enrollments in the student information system.",
+    ),
+    Code.ENR_ROLE_INVALID: Rule(
+        E, D, "The role of an enrollment is not known",
+        "The enrollment was left out; a membership that it had before stays.", _SIS,
+    ),
+    Code.ENR_SCHOOL_MISMATCH: Rule(
+        W, D, "An enrollment names another school than its class", "The class's school was used.",
+        _SIS,
+    ),
+    Code.HOLD_TYPE_EMPTY: Rule(
+        H, D, "Every record of a type is gone", "The run waits; nothing was changed.",
+        "Check that the export is complete and sync again.",
+    ),
+    Code.RUN_ABORTED: Rule(
+        F, A, "The run was cancelled", _STOPPED, "Start another run when you are ready.",
+    ),
+    Code.RUN_INTERNAL: Rule(
+        F, U, "Homerow failed", _STOPPED,
+        "Tell support the id of the run; the next run tries again.",
+    ),
+}  # fmt: skip
+
+
+def severity_of(code: Code) -> Severity:
+    return RULES[code].severity
