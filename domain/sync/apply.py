@@ -1,0 +1,208 @@
+"""Apply: the work tables into the roster, in one transaction, set by set.
+
+Parents come first and archives last; updates before inserts, since statistics go stale inside
+the transaction. Every change must still find the hash that it was planned against: fewer rows
+than planned means that somebody else was here, and the plan is made again.
+"""
+
+import asyncpg
+
+from domain.roster.records import RecordType
+from domain.sync.context import RunContext, allow_nested_loops
+from domain.sync.entities import ENTITIES, Entity
+from domain.sync.models import SyncRunState
+
+_LARGE = 10_000
+"""Rows after which a table's statistics are renewed within the transaction."""
+
+
+class PlanStale(Exception):
+    """What is stored has changed since the plan was made."""
+
+
+async def apply(context: RunContext) -> None:
+    """Raises PlanStale, with nothing done."""
+    async with context.step(SyncRunState.SUMMARISING) as connection:
+        await connection.execute("SET LOCAL statement_timeout = '30min'")
+        for entity in ENTITIES:
+            await _change(context, connection, entity)
+            await _create(context, connection, entity)
+        await _affiliate(context, connection)
+        await _change_memberships(context, connection)
+        await _create_memberships(context, connection)
+        await _write_spans(context, connection)
+        for record_type, table in (
+            (RecordType.MEMBERSHIP, "memberships"),
+            *((entity.record_type, entity.table) for entity in reversed(ENTITIES)),
+        ):
+            await _archive(context, connection, record_type, table)
+
+
+async def _planned(
+    context: RunContext, connection: asyncpg.Connection, record_type: RecordType, *actions: str
+) -> int:
+    """How many rows of the work table ask for one of the actions."""
+    return int(
+        await connection.fetchval(
+            f"SELECT count(*) FROM {context.staging.work(record_type)} WHERE action = ANY ($1)",
+            list(actions),
+        )
+    )
+
+
+async def _done(
+    connection: asyncpg.Connection, sql: str, *arguments: object, planned: int, table: str
+) -> None:
+    await allow_nested_loops(connection, planned)
+    status = await connection.execute(sql, *arguments)
+    await allow_nested_loops(connection, None)
+    if int(status.rsplit(" ", 1)[1]) != planned:
+        raise PlanStale
+    if planned >= _LARGE:
+        await connection.execute(f"ANALYZE {table}")
+
+
+async def _change(context: RunContext, connection: asyncpg.Connection, entity: Entity) -> None:
+    planned = await _planned(context, connection, entity.record_type, "UPDATE", "RESTORE", "REHASH")
+    if not planned:
+        return
+    assignments = ", ".join(f"{name} = {entity.value(name)}" for name in entity.columns)
+    await _done(
+        connection,
+        f"UPDATE {entity.table} r SET {assignments}, content_hash = w.hash,"
+        "  archived_at = NULL, archived_by_run_id = NULL"
+        f" FROM {context.staging.work(entity.record_type)} w"
+        f" JOIN {context.staging.of(entity.record_type)} s USING (source_id)"
+        f" {entity.references}"
+        " WHERE r.tenant_id = $1 AND r.id = w.id AND w.action IN ('UPDATE', 'RESTORE', 'REHASH')"
+        "  AND r.content_hash IS NOT DISTINCT FROM w.old_hash"
+        "  AND (r.archived_at IS NOT NULL) = (w.action = 'RESTORE')",
+        context.tenant_id,
+        planned=planned,
+        table=entity.table,
+    )
+
+
+async def _create(context: RunContext, connection: asyncpg.Connection, entity: Entity) -> None:
+    planned = await _planned(context, connection, entity.record_type, "CREATE")
+    if not planned:
+        return
+    values = ", ".join(entity.value(name) for name in entity.columns)
+    await _done(
+        connection,
+        f"INSERT INTO {entity.table} (tenant_id, id, origin, source_id, content_hash,"
+        f"  created_by_run_id, {', '.join(entity.columns)})"
+        f" SELECT $1, w.id, 'PROVIDER', w.source_id, w.hash, $2, {values}"
+        f" FROM {context.staging.work(entity.record_type)} w"
+        f" JOIN {context.staging.of(entity.record_type)} s USING (source_id)"
+        f" {entity.references}"
+        " WHERE w.action = 'CREATE'",
+        context.tenant_id,
+        context.run_id,
+        planned=planned,
+        table=entity.table,
+    )
+
+
+async def _affiliate(context: RunContext, connection: asyncpg.Connection) -> None:
+    """The schools of every user that was created or changed, as the provider lists them."""
+    work, staged = context.staging.work(RecordType.USER), context.staging.of(RecordType.USER)
+    changed = await _planned(context, connection, RecordType.USER, "UPDATE", "RESTORE")
+    if changed:
+        await connection.execute(
+            f"DELETE FROM school_affiliations a USING {work} w"
+            " WHERE a.tenant_id = $1 AND a.user_id = w.id AND w.action IN ('UPDATE', 'RESTORE')",
+            context.tenant_id,
+        )
+    if changed or await _planned(context, connection, RecordType.USER, "CREATE"):
+        await connection.execute(
+            "INSERT INTO school_affiliations (tenant_id, user_id, school_id, position)"
+            " SELECT $1, w.id, sc.id, r.n"
+            f" FROM {work} w JOIN {staged} s USING (source_id)"
+            " CROSS JOIN unnest(s.school_source_ids) WITH ORDINALITY AS r (source_id, n)"
+            " JOIN schools sc ON sc.tenant_id = $1 AND sc.source_id = r.source_id"
+            " WHERE w.action IN ('CREATE', 'UPDATE', 'RESTORE')",
+            context.tenant_id,
+        )
+
+
+async def _change_memberships(context: RunContext, connection: asyncpg.Connection) -> None:
+    planned = await _planned(
+        context, connection, RecordType.MEMBERSHIP, "UPDATE", "RESTORE", "REHASH"
+    )
+    if not planned:
+        return
+    work = context.staging.work(RecordType.MEMBERSHIP)
+    await _done(
+        connection,
+        "UPDATE memberships r SET key_hash = w.key, content_hash = w.hash,"
+        "  archived_at = NULL, archived_by_run_id = NULL"
+        f" FROM {work} w"
+        " WHERE r.tenant_id = $1 AND r.id = w.id AND w.action IN ('UPDATE', 'RESTORE', 'REHASH')"
+        "  AND r.content_hash IS NOT DISTINCT FROM w.old_hash"
+        "  AND (r.archived_at IS NULL OR w.action = 'RESTORE')",
+        context.tenant_id,
+        planned=planned,
+        table="memberships",
+    )
+    await allow_nested_loops(connection, planned)
+    await connection.execute(
+        f"DELETE FROM membership_spans sp USING {work} w"
+        " WHERE sp.tenant_id = $1 AND sp.membership_id = w.id"
+        "  AND w.action IN ('UPDATE', 'RESTORE')",
+        context.tenant_id,
+    )
+    await allow_nested_loops(connection, None)
+
+
+async def _create_memberships(context: RunContext, connection: asyncpg.Connection) -> None:
+    planned = await _planned(context, connection, RecordType.MEMBERSHIP, "CREATE")
+    if not planned:
+        return
+    await _done(
+        connection,
+        "INSERT INTO memberships (tenant_id, id, user_id, group_id, role, origin, key_hash,"
+        "  content_hash, created_by_run_id)"
+        " SELECT $1, w.id, w.user_id, w.group_id, w.role, 'PROVIDER', w.key, w.hash, $2"
+        f" FROM {context.staging.work(RecordType.MEMBERSHIP)} w WHERE w.action = 'CREATE'",
+        context.tenant_id,
+        context.run_id,
+        planned=planned,
+        table="memberships",
+    )
+
+
+async def _write_spans(context: RunContext, connection: asyncpg.Connection) -> None:
+    if not await _planned(
+        context, connection, RecordType.MEMBERSHIP, "CREATE", "UPDATE", "RESTORE"
+    ):
+        return
+    await connection.execute(
+        "INSERT INTO membership_spans"
+        " (tenant_id, membership_id, source_id, begins_on, ends_on, is_primary)"
+        " SELECT $1, w.id, e.source_id, e.begins_on, e.ends_on, e.is_primary"
+        f" FROM {context.staging.work(RecordType.MEMBERSHIP)} w"
+        f" JOIN {context.staging.table('examined')} e ON e.user_id = w.user_id"
+        "  AND e.group_id = w.group_id AND e.role = w.role"
+        " WHERE w.action IN ('CREATE', 'UPDATE', 'RESTORE') ORDER BY w.id",
+        context.tenant_id,
+    )
+
+
+async def _archive(
+    context: RunContext, connection: asyncpg.Connection, record_type: RecordType, table: str
+) -> None:
+    planned = await _planned(context, connection, record_type, "ARCHIVE")
+    if not planned:
+        return
+    await _done(
+        connection,
+        f"UPDATE {table} r SET archived_at = now(), archived_by_run_id = $2"
+        f" FROM {context.staging.work(record_type)} w"
+        " WHERE r.tenant_id = $1 AND r.id = w.id AND w.action = 'ARCHIVE'"
+        "  AND r.archived_at IS NULL AND r.content_hash IS NOT DISTINCT FROM w.old_hash",
+        context.tenant_id,
+        context.run_id,
+        planned=planned,
+        table=table,
+    )

@@ -1,0 +1,122 @@
+"""What every phase is given: the run, its staging tables and a connection of its own."""
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from domain.roster.records import Role
+from domain.roster.source import Provider
+from domain.sync.lease import Lease, confirm
+from domain.sync.models import SyncMode, SyncRunState
+from domain.sync.staging import Staging
+
+
+@dataclass(slots=True)
+class RunContext:
+    """`counts` are kept with the run: {record type: {fetched, created, …: n}}.
+
+    `plans` is how many plans turned out stale.
+    """
+
+    connection: asyncpg.Connection
+    lease: Lease
+    staging: Staging
+    state: SyncRunState
+    mode: SyncMode
+    provider: Provider
+    settings: Mapping[str, Any]
+    role_map: Mapping[str, Role | None]
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    plans: int = 0
+
+    @property
+    def tenant_id(self) -> UUID:
+        return self.lease.tenant_id
+
+    @property
+    def run_id(self) -> UUID:
+        return self.lease.run_id
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[asyncpg.Connection]:
+        """One transaction of the tenant's, with the planner's settings for large sets."""
+        async with self.connection.transaction():
+            await self.connection.execute(
+                "SELECT set_config('homerow.tenant_id', $1, true)", str(self.tenant_id)
+            )
+            yield self.connection
+
+    @asynccontextmanager
+    async def step(
+        self, following: SyncRunState, *, began_at: datetime | None = None
+    ) -> AsyncGenerator[asyncpg.Connection]:
+        """A phase's one transaction. Its last statement moves the run on, if we still hold it.
+
+        `began_at`: when the phase began, if it did before this transaction.
+        """
+        async with self.transaction() as connection:
+            started_at = began_at or await connection.fetchval("SELECT clock_timestamp()")
+            # A crash of the database empties the staging tables anyway; only what reaches the
+            # roster has to be on the disk before we go on.
+            if self.state is not SyncRunState.APPLYING:
+                await connection.execute("SET LOCAL synchronous_commit = off")
+            await connection.execute("SET LOCAL work_mem = '256MB'")
+            await connection.execute("SET LOCAL hash_mem_multiplier = 4")
+            await allow_nested_loops(connection, None)
+            yield connection
+            await self._move_on(connection, following, started_at)
+        self.state = following
+
+    async def _move_on(
+        self, connection: asyncpg.Connection, following: SyncRunState, started_at: datetime
+    ) -> None:
+        await connection.execute(
+            "UPDATE sync_runs SET state = $3, counts = $4, phases = phases || jsonb_build_object("
+            "  $5::text, jsonb_build_object('started_at', $6::timestamptz, 'seconds',"
+            "  round(extract(epoch FROM clock_timestamp() - $6::timestamptz)::numeric, 3))),"
+            " finished_at = CASE WHEN $7 THEN clock_timestamp() END"
+            " WHERE tenant_id = $1 AND id = $2",
+            self.tenant_id,
+            self.run_id,
+            following.value,
+            json.dumps(self.counts),
+            self.state.value,
+            started_at,
+            following in FINISHED,
+        )
+        await confirm(connection, self.lease)
+
+    def count(self, record_type: str, **numbers: int) -> None:
+        """Set numbers of a type; what was there under other names stays."""
+        self.counts.setdefault(record_type, {}).update(numbers)
+
+
+_FEW = 5_000
+
+
+async def allow_nested_loops(connection: asyncpg.Connection, rows: int | None) -> None:
+    """For a statement that is driven by so many rows of a work table; None: not at all.
+
+    Statistics are stale inside a transaction that fills tables: a nested loop over what seemed
+    empty can run for minutes. For a few rows it spares reading whole tables.
+    """
+    setting = "on" if rows is not None and rows <= _FEW else "off"
+    await connection.execute(f"SET LOCAL enable_nestloop = {setting}")
+
+
+FINISHED = frozenset(
+    {
+        SyncRunState.SUCCEEDED,
+        SyncRunState.SUCCEEDED_WITH_ERRORS,
+        SyncRunState.SUCCEEDED_WITH_HOLD,
+        SyncRunState.HELD,
+        SyncRunState.FAILED,
+        SyncRunState.CANCELLED,
+    }
+)

@@ -1,0 +1,68 @@
+"""Starting the runs that are due by schedule."""
+
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select, text
+
+from domain.database import Database
+from domain.errors import Conflict
+from domain.integrations.models import SyncSchedule
+from domain.integrations.schedule import next_due
+from domain.people.callers import SYSTEM
+from domain.sync.models import SyncMode, SyncTrigger
+from domain.sync.service import request_run
+from domain.tenants.service import check_time_zone, get_tenant
+
+log = structlog.get_logger()
+
+
+async def start_due_runs(database: Database, *, now: datetime) -> int:
+    """Request a run for every schedule that is due, and set when it is due next. How many."""
+    async with database.read() as session:
+        due = (
+            await session.execute(
+                text("SELECT tenant_id, integration_id FROM list_due_schedules(:now)"),
+                {"now": now},
+            )
+        ).all()
+    for tenant_id, integration_id in due:
+        await _start(database, tenant_id=tenant_id, integration_id=integration_id, now=now)
+    return len(due)
+
+
+async def _start(
+    database: Database, *, tenant_id: UUID, integration_id: UUID, now: datetime
+) -> None:
+    async with database.transaction(tenant_id) as session:
+        schedule = await session.scalar(
+            select(SyncSchedule)
+            .where(
+                SyncSchedule.tenant_id == tenant_id,
+                SyncSchedule.integration_id == integration_id,
+                SyncSchedule.next_due_at <= now,
+            )
+            .with_for_update(skip_locked=True)
+        )
+        if schedule is None:
+            return  # another worker was first
+        tenant = await get_tenant(session, tenant_id=tenant_id)
+        schedule.next_due_at = next_due(
+            first_on=schedule.first_on,
+            at=schedule.local_time,
+            every_days=schedule.every_days,
+            zone=check_time_zone(tenant.time_zone),
+            after=now,
+        )
+        try:
+            await request_run(
+                session,
+                tenant_id=tenant_id,
+                mode=SyncMode.FULL,
+                trigger=SyncTrigger.SCHEDULE,
+                caller=SYSTEM,
+                now=now,
+            )
+        except Conflict as conflict:
+            log.info("due_run_not_started", tenant_id=str(tenant_id), reason=str(conflict))

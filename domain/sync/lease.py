@@ -1,0 +1,146 @@
+"""The lease on a run: claimed from the database, kept alive by a thread, lost at a takeover.
+
+The heartbeat has a connection and a thread of its own, so that neither a long statement nor a
+busy event loop can stop it: only the death (or the stopping) of the whole process does.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+import asyncpg
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.database import Database
+
+SILENCE = timedelta(seconds=20)
+"""A worker that was not heard of for so long is taken for dead."""
+_INTERVAL = 5.0
+
+log = structlog.get_logger()
+
+
+class LeaseLost(Exception):
+    """Another worker has taken the run over; whatever this one does now must not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    tenant_id: UUID
+    run_id: UUID
+    token: int
+
+
+def connection_name(run_id: UUID) -> str:
+    """How a run's connection is known in pg_stat_activity."""
+    return f"homerow sync {run_id}"
+
+
+async def claim_run(database: Database) -> Lease | None:
+    """The next run that nobody works on; ends the connection of the worker that had it."""
+    async with database.transaction() as session:
+        row = (
+            await session.execute(
+                text("SELECT * FROM claim_sync_run(:silence)"), {"silence": SILENCE}
+            )
+        ).one_or_none()
+        if row is None:
+            return None
+        if row.former_backend_pid is not None:
+            await _end_connection(session, row.former_backend_pid, connection_name(row.run_id))
+        return Lease(row.tenant_id, row.run_id, row.token)
+
+
+async def _end_connection(session: AsyncSession, pid: int, name: str) -> None:
+    """The name guards against a pid that has passed to somebody else since.
+
+    Where the login may not do that, the former holder's locks last until its transaction times
+    out; its work does not count either way.
+    """
+    try:
+        async with session.begin_nested():
+            await session.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE pid = :pid AND application_name = :name"
+                ),
+                {"pid": pid, "name": name},
+            )
+    except DBAPIError as error:
+        log.warning("former_connection_not_ended", error=type(error.orig).__name__)
+
+
+async def confirm(connection: asyncpg.Connection, lease: Lease) -> None:
+    """Lock the lease until the transaction ends. Raises LeaseLost."""
+    if not await connection.fetchval(
+        "SELECT true FROM sync_leases"
+        " WHERE tenant_id = $1 AND run_id = $2 AND token = $3 FOR UPDATE",
+        lease.tenant_id,
+        lease.run_id,
+        lease.token,
+    ):
+        raise LeaseLost
+
+
+class Heartbeat:
+    """Keeps a lease alive while it is entered; calls `on_loss` in its own thread if it is lost."""
+
+    def __init__(self, database: Database, lease: Lease, on_loss: Callable[[], object]) -> None:
+        self._database = database
+        self._lease = lease
+        self._on_loss = on_loss
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="heartbeat")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.run(self._beat())
+
+    async def _beat(self) -> None:
+        connection: asyncpg.Connection | None = None
+        while not self._stop.is_set():
+            try:
+                if connection is None or connection.is_closed():
+                    connection = await self._database.connect("homerow heartbeat")
+                if not await self._renew(connection):
+                    self._on_loss()
+                    break
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("heartbeat_failed", error=type(error).__name__)
+            await asyncio.to_thread(self._stop.wait, _INTERVAL)
+        if connection is not None:
+            await connection.close(timeout=2)
+
+    async def _renew(self, connection: asyncpg.Connection) -> bool:
+        async with connection.transaction():
+            await connection.execute(
+                "SELECT set_config('homerow.tenant_id', $1, true)", str(self._lease.tenant_id)
+            )
+            done = await connection.execute(
+                "UPDATE sync_leases SET heartbeat_at = clock_timestamp()"
+                " WHERE tenant_id = $1 AND run_id = $2 AND token = $3",
+                self._lease.tenant_id,
+                self._lease.run_id,
+                self._lease.token,
+            )
+        return bool(done == "UPDATE 1")

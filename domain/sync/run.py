@@ -1,0 +1,255 @@
+"""A run from its claim to its end: fetch → validate → plan → (hold) → apply → summarise.
+
+Each phase is one transaction that ends by moving the run's state on, so that a worker which dies
+anywhere leaves a run that another one continues from its last finished phase.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Protocol
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from domain.clock import utc_now
+from domain.database import Database
+from domain.roster.records import Role
+from domain.roster.source import Provider, RosterSource, SourceError
+from domain.sync.apply import PlanStale, apply
+from domain.sync.context import RunContext
+from domain.sync.fetch import fetch
+from domain.sync.lease import Heartbeat, Lease, LeaseLost, claim_run, confirm, connection_name
+from domain.sync.models import ACTIVE, SyncMode, SyncRunState
+from domain.sync.plan import plan
+from domain.sync.staging import Staging, list_staged_runs
+from domain.sync.summarise import summarise
+from domain.sync.validate import validate
+from domain.validation.codes import RULES, Code
+
+MAX_ATTEMPTS = 10
+"""A run that so many workers have begun and none has ended fails."""
+
+MOST_PLANS = 3
+"""Something that changes the roster as fast as it is planned is not waited for for ever."""
+DATABASE_GONE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+
+log = structlog.get_logger()
+
+
+class SourceOpener(Protocol):
+    def __call__(
+        self,
+        provider: Provider,
+        settings: Mapping[str, Any],
+        *,
+        role_map: Mapping[str, Role | None],
+        today: date,
+    ) -> RosterSource: ...
+
+
+async def work(database: Database, open_source: SourceOpener) -> UUID | None:
+    """Claim one run and bring it to its end. None: there is nothing to do."""
+    lease = await claim_run(database)
+    if lease is None:
+        return None
+    with structlog.contextvars.bound_contextvars(
+        tenant_id=str(lease.tenant_id), run_id=str(lease.run_id)
+    ):
+        await _hold_lease(database, lease, open_source)
+    return lease.run_id
+
+
+async def _hold_lease(database: Database, lease: Lease, open_source: SourceOpener) -> None:
+    """Work under a heartbeat; when the lease is lost, stop where we are."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(_execute(database, lease, open_source))
+    with Heartbeat(database, lease, lambda: loop.call_soon_threadsafe(task.cancel)):
+        try:
+            await task
+        except LeaseLost:
+            log.warning("lease_lost")
+        except (OSError, *DATABASE_GONE) as error:
+            # The database went away: the run stays as it is until somebody claims it again.
+            log.warning("run_interrupted", error=type(error).__name__)
+        except asyncio.CancelledError:
+            if not task.cancelled() or _is_cancelling():
+                raise
+            log.warning("lease_lost")
+
+
+def _is_cancelling() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _execute(database: Database, lease: Lease, open_source: SourceOpener) -> None:
+    connection = await database.connect(connection_name(lease.run_id))
+    try:
+        await connection.execute("SET idle_in_transaction_session_timeout = '60s'")
+        context = await _open_context(connection, lease)
+        try:
+            await _run_phases(context, open_source)
+        except SourceError as error:
+            await _fail(context, error.code, str(error))
+        except (LeaseLost, ConnectionError, *DATABASE_GONE):
+            raise
+        except Exception as error:
+            # A bug ends the run, and says so: a run must not stay under way for ever.
+            log.exception("run_failed", error=type(error).__name__)
+            await _fail(
+                context,
+                Code.RUN_INTERNAL,
+                f"Homerow failed while {context.state.value.lower()} ({type(error).__name__}).",
+            )
+    finally:
+        connection.terminate()
+
+
+async def _open_context(connection: asyncpg.Connection, lease: Lease) -> RunContext:
+    async with connection.transaction():
+        await connection.execute(
+            "SELECT set_config('homerow.tenant_id', $1, true)", str(lease.tenant_id)
+        )
+        await confirm(connection, lease)
+        await connection.execute(
+            "UPDATE sync_leases SET backend_pid = pg_backend_pid()"
+            " WHERE tenant_id = $1 AND run_id = $2",
+            lease.tenant_id,
+            lease.run_id,
+        )
+        row = await connection.fetchrow(
+            "SELECT r.state, r.mode, r.counts, r.attempts, i.provider, i.settings,"
+            " (SELECT coalesce(jsonb_object_agg(m.provider_role, m.role), '{}') FROM role_maps m"
+            "  WHERE m.tenant_id = i.tenant_id AND m.integration_id = i.id) AS role_map"
+            " FROM sync_runs r JOIN integrations i"
+            "  ON i.tenant_id = r.tenant_id AND i.id = r.integration_id"
+            " WHERE r.tenant_id = $1 AND r.id = $2",
+            lease.tenant_id,
+            lease.run_id,
+        )
+    context = RunContext(
+        connection=connection,
+        lease=lease,
+        staging=Staging(lease.run_id),
+        state=SyncRunState(row["state"]),
+        mode=SyncMode(row["mode"]),
+        provider=Provider(row["provider"]),
+        settings=json.loads(row["settings"]),
+        role_map={
+            word: Role(role) if role else None for word, role in json.loads(row["role_map"]).items()
+        },
+        counts=json.loads(row["counts"]),
+    )
+    if row["attempts"] > MAX_ATTEMPTS:
+        await _fail(
+            context, Code.RUN_INTERNAL, f"{MAX_ATTEMPTS} workers began this run and none ended it."
+        )
+    return context
+
+
+async def _run_phases(context: RunContext, open_source: SourceOpener) -> None:
+    await _start_again_if_lost(context)
+    while context.state in ACTIVE:
+        log.info("phase_started", phase=context.state.value)
+        match context.state:
+            case SyncRunState.FETCHING:
+                source = open_source(
+                    context.provider,
+                    context.settings,
+                    role_map=context.role_map,
+                    today=utc_now().date(),
+                )
+                await fetch(context, source)
+            case SyncRunState.VALIDATING:
+                await validate(context)
+            case SyncRunState.PLANNING:
+                await plan(context)
+            case SyncRunState.APPLYING:
+                await _apply_or_plan_again(context)
+            case _:
+                await summarise(context, is_held=await _is_held(context))
+    log.info("run_ended", state=context.state.value)
+
+
+async def _start_again_if_lost(context: RunContext) -> None:
+    """A crash of the database empties unlogged tables: what was fetched must be fetched again.
+
+    In the last phase the roster is already changed; only its errors would be missing.
+    """
+    async with context.transaction() as connection:
+        if await context.staging.is_whole(connection):
+            return
+    if context.state is SyncRunState.SUMMARISING:
+        async with context.step(SyncRunState.SUCCEEDED):
+            pass
+    elif context.state in ACTIVE and context.state is not SyncRunState.FETCHING:
+        async with context.step(SyncRunState.FETCHING):
+            pass
+
+
+async def _apply_or_plan_again(context: RunContext) -> None:
+    if await _is_held(context):
+        async with context.step(SyncRunState.SUMMARISING):
+            pass
+        return
+    try:
+        await apply(context)
+    except PlanStale:
+        context.plans += 1
+        log.warning("plan_stale", plans=context.plans)
+        if context.plans >= MOST_PLANS:
+            raise
+        async with context.step(SyncRunState.PLANNING):
+            pass
+
+
+async def _is_held(context: RunContext) -> bool:
+    async with context.transaction() as connection:
+        return bool(
+            await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM holds WHERE tenant_id = $1 AND run_id = $2)",
+                context.tenant_id,
+                context.run_id,
+            )
+        )
+
+
+async def _fail(context: RunContext, code: Code, message: str) -> None:
+    async with context.step(SyncRunState.FAILED) as connection:
+        await connection.execute(
+            "UPDATE sync_runs SET failure_code = $3, failure_message = $4"
+            " WHERE tenant_id = $1 AND id = $2",
+            context.tenant_id,
+            context.run_id,
+            code.value,
+            message,
+        )
+        await context.staging.drop(connection)
+    log.warning("run_failed", code=code.value, remedy=RULES[code].remedy)
+
+
+async def reap(database: Database) -> int:
+    """Drop what finished runs left in staging. How many runs that were."""
+    connection = await database.connect("homerow reaper")
+    try:
+        # Looked up first: a run that begins meanwhile has no tables in this list.
+        staged = await list_staged_runs(connection)
+        unfinished = {
+            row["run_id"] for row in await connection.fetch("SELECT * FROM list_unfinished_runs()")
+        }
+        left = staged - unfinished
+        for run_id in left:
+            await Staging(run_id).drop(connection)
+        return len(left)
+    finally:
+        await connection.close()

@@ -1,0 +1,62 @@
+"""Summarise: problems become stored errors, and staging goes."""
+
+import asyncpg
+
+from domain.sync.context import RunContext
+from domain.sync.models import SyncRunState
+from domain.validation.codes import RULES, Severity
+
+_FINGERPRINT = (
+    "md5(ROW(p.code, p.record_type, p.source_id, p.field,"
+    " CASE WHEN p.code = 'ID_DUPLICATE' THEN p.record::text ELSE p.found END)::text)::uuid"
+)
+
+
+async def summarise(context: RunContext, *, is_held: bool) -> None:
+    async with context.transaction() as connection:
+        errors = await connection.fetchval(
+            f"SELECT EXISTS (SELECT FROM {context.staging.problems} WHERE code = ANY ($1))",
+            [code.value for code, rule in RULES.items() if rule.severity is Severity.ERROR],
+        )
+    following = (
+        SyncRunState.HELD
+        if is_held
+        else SyncRunState.SUCCEEDED_WITH_ERRORS
+        if errors
+        else SyncRunState.SUCCEEDED
+    )
+    async with context.step(following) as connection:
+        await _store_errors(context, connection)
+        await context.staging.drop(connection)
+
+
+async def _store_errors(context: RunContext, connection: asyncpg.Connection) -> None:
+    """New ones open, those seen again count one run more, those not seen are resolved.
+
+    An accepted one stays accepted: another value is another fingerprint.
+    """
+    await connection.execute(
+        "INSERT INTO validation_errors AS v (tenant_id, fingerprint, state, code, severity,"
+        "  record_type, source_id, field, expected, found, place, cause, record,"
+        "  first_seen_run_id, first_seen_at, last_seen_run_id, last_seen_at, runs)"
+        f" SELECT DISTINCT ON (f.fingerprint) $1, f.fingerprint, 'OPEN', f.code, r.severity,"
+        "  f.record_type, f.source_id, f.field, f.expected, f.found, f.place,"
+        "  coalesce(f.cause, f.record_type || coalesce(' ' || f.source_id, '')), f.record,"
+        "  $2, now(), $2, now(), 1"
+        f" FROM (SELECT p.*, {_FINGERPRINT} AS fingerprint FROM {context.staging.problems} p) f"
+        " JOIN unnest($3::text[], $4::text[]) AS r (code, severity) ON r.code = f.code"
+        " ON CONFLICT (tenant_id, fingerprint) DO UPDATE SET"
+        "  last_seen_run_id = $2, last_seen_at = now(), runs = v.runs + 1,"
+        "  expected = excluded.expected, place = excluded.place, record = excluded.record,"
+        "  state = CASE v.state WHEN 'RESOLVED' THEN 'OPEN' ELSE v.state END, resolved_at = NULL",
+        context.tenant_id,
+        context.run_id,
+        [code.value for code in RULES],
+        [rule.severity.value for rule in RULES.values()],
+    )
+    await connection.execute(
+        "UPDATE validation_errors SET state = 'RESOLVED', resolved_at = now()"
+        " WHERE tenant_id = $1 AND state <> 'RESOLVED' AND last_seen_run_id <> $2",
+        context.tenant_id,
+        context.run_id,
+    )

@@ -1,0 +1,87 @@
+"""The worker process: `python -m worker.main`, started by `homerow worker` and `homerow up`."""
+
+import asyncio
+import gc
+import json
+import sys
+
+import structlog
+from arq import cron
+from arq.worker import Worker, func
+
+from domain.database import DatabaseRole
+from domain.jobs import WAKE
+from domain.logs import configure_logs
+from domain.queue import encode_job, redis_settings
+from domain.resources import Resources, open_resources
+from domain.secrets import KeyRing
+from domain.settings import Settings, read_settings
+from worker.tasks import WorkerContext, clean, tick, wake
+
+RUNS_AT_ONCE = 4
+_HOURS = 3600
+_TICKS = {0, 20, 40}
+"""Seconds of every minute: a dead worker's run is taken over within a minute."""
+
+log = structlog.get_logger()
+
+
+def create_worker(resources: Resources) -> Worker:
+    """A worker of arq's around our tasks.
+
+    Jobs are wake-ups: they are kept nowhere and never retried, since the rows in PostgreSQL say
+    what is to be done.
+    """
+    return Worker(
+        functions=[func(wake, name=WAKE.name, keep_result=0, timeout=24 * _HOURS, max_tries=1)],
+        cron_jobs=[
+            cron(
+                tick,
+                name="tick",
+                second=_TICKS,
+                run_at_startup=True,
+                timeout=24 * _HOURS,
+                keep_result=0,
+                max_tries=1,
+            ),
+            cron(clean, name="clean", minute=7, second=0, keep_result=0, max_tries=1),
+        ],
+        redis_settings=redis_settings(resources.redis_url),
+        ctx={"homerow": WorkerContext(resources)},
+        max_jobs=RUNS_AT_ONCE,
+        job_completion_wait=10,
+        poll_delay=0.2,
+        job_serializer=encode_job,
+        job_deserializer=json.loads,
+        handle_signals=True,
+    )
+
+
+async def run(settings: Settings) -> None:
+    if settings.database_url is None or settings.redis_url is None or settings.secret_keys is None:
+        raise SystemExit(
+            "The worker needs HOMEROW_DATABASE_URL, HOMEROW_REDIS_URL and HOMEROW_SECRET_KEYS; "
+            "`homerow worker` sets them for the embedded servers."
+        )
+    async with open_resources(
+        database_url=settings.database_url.get_secret_value(),
+        redis_url=settings.redis_url.get_secret_value(),
+        keys=KeyRing.parse(settings.secret_keys.get_secret_value()),
+        role=DatabaseRole.WORKER,
+    ) as resources:
+        log.info("worker_started")
+        await create_worker(resources).async_run()
+
+
+def main() -> None:
+    configure_logs()
+    # What is loaded by now stays: the collector need not look through it for every page read.
+    gc.freeze()
+    try:
+        asyncio.run(run(read_settings()))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
