@@ -1,0 +1,121 @@
+"""The HTTP side of a request: who asks, what is in the body, in which form the answer goes."""
+
+import asyncio
+from typing import Any, NamedTuple
+
+import orjson
+from starlette.requests import Request
+
+from api.graphql.documents import check_text
+from api.graphql.errors import ErrorCode, Refused
+from domain.database import Database
+from domain.people.callers import Caller
+from domain.people.tokens import find_caller
+
+MAX_BODY = 256 * 1024
+BODY_SECONDS = 10
+JSON = "application/json"
+GRAPHQL_JSON = "application/graphql-response+json"
+
+
+class Operation(NamedTuple):
+    """What a request wants executed."""
+
+    query: str
+    variables: dict[str, Any]
+    name: str | None
+
+
+async def authenticate(request: Request, database: Database) -> Caller:
+    """A missing, unknown, expired and revoked token get the same answer. Raises Refused."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    caller = None
+    if scheme.lower() == "bearer" and token.strip():
+        async with database.read() as session:
+            caller = await find_caller(session, token.strip())
+    if caller is None:
+        raise Refused(
+            401,
+            ErrorCode.UNAUTHENTICATED,
+            "Sign in with a valid token.",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    return caller
+
+
+class AnswerForm(NamedTuple):
+    """`is_older`: the caller names application/json only.
+
+    By its convention every status but 200 is a failure of the transport: a wrong document is
+    answered with 200.
+    """
+
+    media_type: str
+    is_older: bool
+
+
+def answer_form(request: Request) -> AnswerForm:
+    accepted = request.headers.get("accept", "")
+    names = {part.partition(";")[0].strip().lower() for part in accepted.split(",")}
+    is_newer = GRAPHQL_JSON in names
+    return AnswerForm(
+        media_type=f"{GRAPHQL_JSON if is_newer else JSON}; charset=utf-8",
+        is_older=JSON in names and not is_newer,
+    )
+
+
+async def read_operation(request: Request) -> Operation:
+    """Raises Refused."""
+    _check_headers(request)
+    return _read_json(await _read_body(request))
+
+
+def _check_headers(request: Request) -> None:
+    essence, *parameters = request.headers.get("content-type", "").lower().split(";")
+    named = dict(parameter.strip().partition("=")[::2] for parameter in parameters)
+    charset = named.get("charset", "utf-8").strip('"')
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if essence.strip() != JSON or charset not in {"utf-8", "utf8"} or encoding != "identity":
+        raise Refused(415, ErrorCode.BAD_REQUEST, f"Send {JSON} in UTF-8, not compressed.")
+
+
+async def _read_body(request: Request) -> bytes:
+    """Stops at the limit, whatever length was announced."""
+    length = request.headers.get("content-length", "0")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            if length.isdigit() and int(length) <= MAX_BODY:
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > MAX_BODY:
+                        break
+                else:
+                    return bytes(body)
+    except TimeoutError:
+        raise Refused(408, ErrorCode.BAD_REQUEST, "The request did not arrive in time.") from None
+    raise Refused(413, ErrorCode.BAD_REQUEST, f"A request has at most {MAX_BODY} bytes.")
+
+
+def _read_json(body: bytes) -> Operation:
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Refused(400, ErrorCode.BAD_REQUEST, "The body is not JSON.") from None
+    match content:
+        case {"query": str() as query}:
+            variables, name = content.get("variables"), content.get("operationName")
+        case _:
+            raise Refused(
+                400, ErrorCode.BAD_REQUEST, "The body is not an object with a text `query`."
+            )
+    if not isinstance(variables, dict | None) or not isinstance(name, str | None):
+        raise Refused(
+            400,
+            ErrorCode.BAD_REQUEST,
+            "`variables` is an object and `operationName` a text, where they are given.",
+        )
+    if not isinstance(content.get("extensions"), dict | None):
+        raise Refused(400, ErrorCode.BAD_REQUEST, "`extensions` is an object, where it is given.")
+    check_text(variables)
+    return Operation(query, variables or {}, name)

@@ -1,0 +1,333 @@
+"""The roster: schools, terms, courses, groups, people and memberships. All of it is read-only."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+import strawberry
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+from strawberry import Private
+from typing_extensions import override
+
+from api.graphql.connection import Connection, NestedListing, connect_nested
+from api.graphql.context import Info
+from api.graphql.node import Node, load
+from api.graphql.pages import PageArguments, Paged, Sorting
+from domain.roster import models
+from domain.roster.models import Origin
+from domain.roster.records import MembershipRole, Role
+
+LIST_CAP = 100
+"""How many objects a plain list has at most; what may be longer is a connection as well."""
+
+
+@strawberry.interface(description="What a sync may create, change, archive and restore.")
+class Rostered(Node):
+    origin: Origin = strawberry.field(
+        description="Where it comes from; a sync touches only what the provider shares."
+    )
+    source_id: str | None = strawberry.field(description="The provider's own id of it.")
+    archived_at: datetime | None = strawberry.field(
+        description="When it was archived; null while it is live. Nothing is ever erased."
+    )
+
+
+@strawberry.type(description="A school.")
+class School(Rostered):
+    type_code: ClassVar[str] = "S"
+    row: ClassVar[type[Any]] = models.School
+
+    name: str = strawberry.field(description="The name that the provider gives.")
+    display_name: str | None = strawberry.field(
+        description="The name shown at sign-in, where it is another."
+    )
+    number: str | None = strawberry.field(description="The district's or state's number of it.")
+
+
+@strawberry.type(description="A term, a semester or a school year.")
+class Term(Rostered):
+    type_code: ClassVar[str] = "P"
+    row: ClassVar[type[Any]] = models.Term
+
+    name: str = strawberry.field(description="The name that the provider gives.")
+    kind: str = strawberry.field(description="The provider's word for its kind.")
+    starts_on: date | None = strawberry.field(description="Its first day.")
+    ends_on: date | None = strawberry.field(description="The first day after it.")
+
+
+@strawberry.type(description="A subject that is taught; groups are its classes.")
+class Course(Rostered):
+    type_code: ClassVar[str] = "C"
+    row: ClassVar[type[Any]] = models.Course
+
+    name: str = strawberry.field(description="The name that the provider gives.")
+    code: str | None = strawberry.field(description="The district's code for it.")
+    subjects: list[str] = strawberry.field(description="Its subjects, in the provider's words.")
+
+
+@strawberry.type(description="One stay of a person in a group: the provider's enrollment.")
+class MembershipSpan:
+    source_id: str = strawberry.field(description="The provider's id of the enrollment.")
+    begins_on: date | None = strawberry.field(description="Its first day.")
+    ends_on: date | None = strawberry.field(description="The first day after it.")
+    is_primary: bool = strawberry.field(
+        description="Whether the provider names the person first for this group."
+    )
+
+
+@strawberry.input(description="Which memberships are wanted.")
+class MembershipFilter:
+    role: MembershipRole | None = strawberry.field(
+        default=None, description="Only memberships with this role."
+    )
+    archived: bool | None = strawberry.field(
+        default=False, description="Live ones (false), archived ones (true) or both (null)."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipsOf(NestedListing):
+    """The memberships of users (`name` is user_id) or groups (group_id)."""
+
+    name: str
+    role: MembershipRole | None
+    archived: bool | None
+
+    @classmethod
+    def filtered(cls, name: str, filter: MembershipFilter | None) -> "MembershipsOf":
+        chosen = filter or MembershipFilter()
+        return cls(name, chosen.role, chosen.archived)
+
+    @override
+    def statement(self, tenant_id: UUID, owner: Sequence[ColumnElement[UUID]]) -> Select[Any]:
+        row = models.Membership
+        statement = select(*Membership.columns()).where(
+            row.tenant_id == tenant_id, getattr(row, self.name) == owner[0]
+        )
+        if self.role:
+            statement = statement.where(row.role == self.role)
+        return statement.where(*is_archived(row.archived_at, self.archived))
+
+    @override
+    def sorting(self) -> Sorting:
+        return Sorting.by([], models.Membership.id)
+
+
+def is_archived(
+    column: InstrumentedAttribute[datetime | None], archived: bool | None
+) -> list[ColumnElement[bool]]:
+    """No condition for both, the live and the archived."""
+    if archived is None:
+        return []
+    return [column.is_not(None) if archived else column.is_(None)]
+
+
+Filter = Annotated[
+    MembershipFilter | None, strawberry.argument(description="Which memberships are wanted.")
+]
+
+
+@strawberry.type(description="A class: Clever's section, OneRoster's class.")
+class Group(Rostered):
+    type_code: ClassVar[str] = "G"
+    row: ClassVar[type[Any]] = models.Group
+
+    name: str = strawberry.field(description="The name that the provider gives.")
+    code: str | None = strawberry.field(description="The school's code for it.")
+    kind: str | None = strawberry.field(description="The provider's word for its kind.")
+    period: str | None = strawberry.field(description="When it meets.")
+    grades: list[str] = strawberry.field(description="The grades it is for, as CEDS codes.")
+    subjects: list[str] = strawberry.field(description="Its subjects, in the provider's words.")
+    starts_on: date | None = strawberry.field(description="The first day of its terms.")
+    ends_on: date | None = strawberry.field(description="The first day after its terms.")
+    school_id: Private[UUID]
+    course_id: Private[UUID | None]
+    term_source_ids: Private[list[str]]
+
+    @strawberry.field(description="The school that it belongs to.")
+    async def school(self, info: Info) -> School | None:
+        return await load(info, School, self.tenant_id, self.school_id)
+
+    @strawberry.field(description="The course that it is a class of.")
+    async def course(self, info: Info) -> Course | None:
+        if self.course_id is None:
+            return None
+        return await load(info, Course, self.tenant_id, self.course_id)
+
+    @strawberry.field(description=f"The terms that it runs in, at most {LIST_CAP}.")
+    async def terms(self, info: Info) -> list[Term]:
+        keys = [(self.tenant_id, key) for key in self.term_source_ids[:LIST_CAP]]
+        found = await info.context.loaders.of(terms_by_source_id).load_many(keys)
+        return [term for term in found if term]
+
+    @strawberry.field(description="Who is in it.", extensions=[Paged()])
+    async def memberships(
+        self, info: Info, page: PageArguments, filter: Filter = None
+    ) -> Connection["Membership"]:
+        listing = MembershipsOf.filtered("group_id", filter)
+        owner = (self.tenant_id, (self.key,))
+        return await connect_nested(info, listing, page, of=owner, make=Membership.of)
+
+
+@strawberry.type(description="A person.")
+class User(Rostered):
+    type_code: ClassVar[str] = "U"
+    row: ClassVar[type[Any]] = models.User
+
+    username: str | None = strawberry.field(
+        description="What the person signs in with; unique among live people, whatever its case."
+    )
+    given_name: str = strawberry.field(description="The given name that the provider gives.")
+    family_name: str = strawberry.field(description="The family name that the provider gives.")
+    preferred_given_name: str | None = strawberry.field(
+        description="The given name that the person wants to be called by."
+    )
+    preferred_family_name: str | None = strawberry.field(
+        description="The family name that the person wants to be called by."
+    )
+    email: str | None = strawberry.field(
+        description="The email address; students' only where the tenant asked for them."
+    )
+    number: str | None = strawberry.field(description="The student or staff number.")
+    roles: list[Role] = strawberry.field(description="What the person is in the tenant.")
+    grades: list[str] = strawberry.field(description="The grades, as CEDS codes.")
+    is_enabled: bool = strawberry.field(
+        description="Whether the provider lets the person sign in anywhere."
+    )
+
+    @strawberry.field(description="The first of the person's schools.")
+    async def school(self, info: Info) -> School | None:
+        schools = await info.context.loaders.of(schools_of_users).load((self.tenant_id, self.key))
+        return schools[0] if schools else None
+
+    @strawberry.field(
+        description=f"The person's schools, at most {LIST_CAP}; the primary one is the first."
+    )
+    async def schools(self, info: Info) -> list[School]:
+        return (
+            await info.context.loaders.of(schools_of_users).load((self.tenant_id, self.key)) or []
+        )
+
+    @strawberry.field(
+        description="The live groups that the person is in, by name, "
+        f"at most {LIST_CAP}; `memberships` has them all."
+    )
+    async def groups(self, info: Info) -> list[Group]:
+        return await info.context.loaders.of(groups_of_users).load((self.tenant_id, self.key)) or []
+
+    @strawberry.field(description="What the person is in which groups.", extensions=[Paged()])
+    async def memberships(
+        self, info: Info, page: PageArguments, filter: Filter = None
+    ) -> Connection["Membership"]:
+        listing = MembershipsOf.filtered("user_id", filter)
+        owner = (self.tenant_id, (self.key,))
+        return await connect_nested(info, listing, page, of=owner, make=Membership.of)
+
+
+@strawberry.type(description="A person in a group with a role.")
+class Membership(Node):
+    type_code: ClassVar[str] = "M"
+    row: ClassVar[type[Any]] = models.Membership
+
+    role: MembershipRole = strawberry.field(description="What the person is in the group.")
+    origin: Origin = strawberry.field(
+        description="Where it comes from; a sync touches only what the provider shares."
+    )
+    archived_at: datetime | None = strawberry.field(
+        description="When it was archived; null while it is live."
+    )
+    user_id: Private[UUID]
+    group_id: Private[UUID]
+
+    @strawberry.field(description="The person.")
+    async def user(self, info: Info) -> User | None:
+        return await load(info, User, self.tenant_id, self.user_id)
+
+    @strawberry.field(description="The group.")
+    async def group(self, info: Info) -> Group | None:
+        return await load(info, Group, self.tenant_id, self.group_id)
+
+    @strawberry.field(description="The enrollments that make it, one or more, by their beginning.")
+    async def spans(self, info: Info) -> list[MembershipSpan]:
+        key = (self.tenant_id, self.key)
+        return await info.context.loaders.of(spans_of_memberships).load(key) or []
+
+
+async def terms_by_source_id(
+    session: AsyncSession, tenant_id: UUID, source_ids: Sequence[str]
+) -> Mapping[str, Term]:
+    row = models.Term
+    rows = await session.execute(
+        select(*Term.columns()).where(row.tenant_id == tenant_id, row.source_id.in_(source_ids))
+    )
+    return {found.source_id: Term.of(found) for found in rows}
+
+
+async def schools_of_users(
+    session: AsyncSession, tenant_id: UUID, user_ids: Sequence[UUID]
+) -> Mapping[UUID, list[School]]:
+    link, row = models.SchoolAffiliation, models.School
+    rows = await session.execute(
+        select(link.user_id, *School.columns())
+        .join(row, (row.tenant_id == link.tenant_id) & (row.id == link.school_id))
+        .where(link.tenant_id == tenant_id, link.user_id.in_(user_ids))
+        .order_by(link.user_id, link.position, row.id)
+    )
+    schools: dict[UUID, list[School]] = {}
+    for found in rows:
+        schools.setdefault(found.user_id, []).append(School.of(found))
+    return {user_id: listed[:LIST_CAP] for user_id, listed in schools.items()}
+
+
+async def groups_of_users(
+    session: AsyncSession, tenant_id: UUID, user_ids: Sequence[UUID]
+) -> Mapping[UUID, list[Group]]:
+    """A person who is in a group with two roles has it once."""
+    link, row = models.Membership, models.Group
+    numbered = (
+        select(
+            link.user_id,
+            link.group_id,
+            func.row_number()
+            .over(partition_by=link.user_id, order_by=(row.name, link.group_id))
+            .label("number"),
+        )
+        .join(row, (row.tenant_id == link.tenant_id) & (row.id == link.group_id))
+        .where(link.tenant_id == tenant_id, link.user_id.in_(user_ids))
+        .where(link.archived_at.is_(None), row.archived_at.is_(None))
+        .group_by(link.user_id, link.group_id, row.name)
+        .subquery()
+    )
+    rows = await session.execute(
+        select(numbered.c.user_id, *Group.columns())
+        .join(row, row.id == numbered.c.group_id)
+        .where(row.tenant_id == tenant_id, numbered.c.number <= LIST_CAP)
+        .order_by(numbered.c.user_id, numbered.c.number)
+    )
+    groups: dict[UUID, list[Group]] = {}
+    for found in rows:
+        groups.setdefault(found.user_id, []).append(Group.of(found))
+    return groups
+
+
+async def spans_of_memberships(
+    session: AsyncSession, tenant_id: UUID, membership_ids: Sequence[UUID]
+) -> Mapping[UUID, list[MembershipSpan]]:
+    row = models.MembershipSpan
+    rows = await session.execute(
+        select(row.membership_id, row.source_id, row.begins_on, row.ends_on, row.is_primary)
+        .where(row.tenant_id == tenant_id, row.membership_id.in_(membership_ids))
+        .order_by(row.membership_id, row.begins_on, row.source_id)
+    )
+    spans: dict[UUID, list[MembershipSpan]] = {}
+    for membership_id, source_id, begins_on, ends_on, is_primary in rows:
+        spans.setdefault(membership_id, []).append(
+            MembershipSpan(
+                source_id=source_id, begins_on=begins_on, ends_on=ends_on, is_primary=is_primary
+            )
+        )
+    return spans

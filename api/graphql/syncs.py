@@ -1,0 +1,396 @@
+"""Sync runs: what they did, where they are, and starting one."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
+from uuid import UUID
+
+import strawberry
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import override
+
+from api.graphql.changes import ChangesOfRuns, RunSpan, SyncChange, SyncChangeFilter, make_change
+from api.graphql.connection import Connection, Listing, connect_nested
+from api.graphql.context import Info
+from api.graphql.cursors import scope_of
+from api.graphql.described import describe
+from api.graphql.errors import UserError, user_errors
+from api.graphql.node import TENANT_CODE, GlobalId, Node, find_node, load, read_id
+from api.graphql.pages import OrderDirection, PageArguments, Paged, Sorting
+from api.graphql.permissions import MayReadRosters, MayRunSyncs
+from api.graphql.targets import INPUT, tenant_of
+from api.graphql.validation import ErrorsOfRuns, ValidationError, bounded
+from domain.clock import utc_now
+from domain.errors import DomainError
+from domain.roster.records import RecordType
+from domain.sync import models
+from domain.sync.models import ACTIVE, SyncMode, SyncRunState, SyncTrigger
+from domain.sync.service import request_run
+from domain.tenants.service import get_tenant
+from domain.validation.codes import RULES, Code, Owner
+
+if TYPE_CHECKING:
+    from api.graphql.tenants import Tenant
+
+
+RunId = Annotated[strawberry.ID, strawberry.argument(description="The run's id.")]
+ChangeFilter = Annotated[
+    SyncChangeFilter | None, strawberry.argument(description="Which changes are wanted.")
+]
+
+
+class ActorKind(StrEnum):
+    SYSTEM = "SYSTEM"
+    COMMAND_LINE = "COMMAND_LINE"
+    TOKEN = "TOKEN"  # noqa: S105 - a kind of actor
+    OTHER = "OTHER"
+
+
+describe(
+    ActorKind,
+    "What kind of somebody did something. More kinds may come.",
+    SYSTEM="Homerow itself, by its schedule.",
+    COMMAND_LINE="Somebody with the command line.",
+    TOKEN="A machine with an API token.",  # noqa: S106 - a kind of actor
+    OTHER="Somebody else.",
+)
+_KINDS = {"system": ActorKind.SYSTEM, "command line": ActorKind.COMMAND_LINE}
+
+
+@strawberry.type(description="Who did something.")
+class Actor:
+    kind: ActorKind = strawberry.field(description="What kind of somebody.")
+    label: str = strawberry.field(description="As it is written in the audit log.")
+
+    @classmethod
+    def of(cls, label: str) -> "Actor":
+        kind = ActorKind.TOKEN if label.startswith("token ") else ActorKind.OTHER
+        return cls(kind=_KINDS.get(label, kind), label=label)
+
+
+class SyncPhase(StrEnum):
+    FETCHING = "FETCHING"
+    VALIDATING = "VALIDATING"
+    PLANNING = "PLANNING"
+    APPLYING = "APPLYING"
+    SUMMARISING = "SUMMARISING"
+
+
+describe(
+    SyncPhase,
+    "The phases of a run, in their order.",
+    FETCHING="Reading the roster.",
+    VALIDATING="Checking what was read.",
+    PLANNING="Comparing it with what is stored.",
+    APPLYING="Storing the changes.",
+    SUMMARISING="Making the summary.",
+)
+
+
+@strawberry.type(description="How far a run has come.")
+class SyncProgress:
+    phase: SyncPhase | None = strawberry.field(
+        description="The phase that it is in, or ended in; null before it starts."
+    )
+    read: int = strawberry.field(description="How many records were read so far.")
+    expected: int | None = strawberry.field(
+        description="How many the tenant's last run read; null before the first."
+    )
+    percent: int | None = strawberry.field(
+        description="What part of the expected records was read; null where none are expected."
+    )
+
+
+@strawberry.type(description="What a run did with the records of one kind.")
+class SyncCount:
+    record_type: RecordType = strawberry.field(description="The kind of record.")
+    fetched: int = strawberry.field(description="Records that were read.")
+    created: int = strawberry.field(description="Records that were not there before.")
+    updated: int = strawberry.field(description="Records with another value than before.")
+    archived: int = strawberry.field(description="Records that are no longer shared.")
+    restored: int = strawberry.field(description="Archived records that are shared again.")
+    unchanged: int = strawberry.field(description="Records that are as they were.")
+    rejected: int = strawberry.field(description="Records that failed validation.")
+    ignored: int = strawberry.field(description="Records that are left out on purpose.")
+
+    @classmethod
+    def list_of(cls, counts: Mapping[str, Mapping[str, int]]) -> "list[SyncCount]":
+        names = [name for name in cls.__annotations__ if name != "record_type"]
+        return [
+            cls(record_type=kind, **{name: counts[kind].get(name, 0) for name in names})
+            for kind in RecordType
+            if kind in counts
+        ]
+
+
+@strawberry.type(description="Why a plan waits.")
+class HoldReason:
+    code: str = strawberry.field(description="What is unusual about the plan.")
+    record_type: RecordType | None = strawberry.field(description="The kind of record.")
+    count: int | None = strawberry.field(description="How many records it concerns.")
+    of: int | None = strawberry.field(description="Out of how many.")
+
+
+@strawberry.type(description="A plan that waits for an administrator.")
+class Hold:
+    reasons: list[HoldReason] = strawberry.field(description="Why it waits.")
+    created_at: datetime = strawberry.field(description="Since when.")
+    ended_at: datetime | None = strawberry.field(description="Until when; null while it waits.")
+    ended_by: Actor | None = strawberry.field(description="Who or what ended it.")
+
+
+@strawberry.type(description="Why a run failed.")
+class SyncFailure:
+    code: str = strawberry.field(description="A validation code, or a code of the run's own.")
+    message: str = strawberry.field(description="What happened.")
+    title: str | None = strawberry.field(description="What is wrong, in a few words.")
+    owner: Owner | None = strawberry.field(description="Who can mend it.")
+    remedy: str | None = strawberry.field(description="What to do, and where.")
+
+    @classmethod
+    def of(cls, code: str, message: str) -> "SyncFailure":
+        known = Code.__members__.get(code)
+        rule = RULES[known] if known else None
+        return cls(
+            code=code,
+            message=message,
+            title=rule.title if rule else None,
+            owner=rule.owner if rule else None,
+            remedy=rule.remedy if rule else None,
+        )
+
+
+@strawberry.type(description="One attempt to make what is stored equal what the provider shares.")
+class SyncRun(Node):
+    type_code: ClassVar[str] = "R"
+    row: ClassVar[type[Any]] = models.SyncRun
+    derived: ClassVar[tuple[str, ...]] = ("phase", "progress", "requested_by", "counts", "failure")
+    sources: ClassVar[tuple[str, ...]] = (
+        "requested_by",
+        "counts",
+        "progress",
+        "phases",
+        "failure_code",
+        "failure_message",
+    )
+
+    trigger: SyncTrigger = strawberry.field(description="What asked for it.")
+    mode: SyncMode = strawberry.field(description="What it does.")
+    state: SyncRunState = strawberry.field(description="Where it is in its life.")
+    requested_at: datetime = strawberry.field(description="When it was asked for.")
+    started_at: datetime | None = strawberry.field(description="When a worker began it.")
+    finished_at: datetime | None = strawberry.field(description="When it ended.")
+    phase: SyncPhase | None = strawberry.field(
+        description="The phase that it is in, or ended in; null before it starts."
+    )
+    progress: SyncProgress = strawberry.field(description="How far it has come.")
+    requested_by: Actor | None = strawberry.field(description="Who asked for it.")
+    counts: list[SyncCount] = strawberry.field(description="What it did, by kind of record.")
+    failure: SyncFailure | None = strawberry.field(description="Why it failed, if it did.")
+
+    @classmethod
+    @override
+    def derive(cls, row: Any) -> Mapping[str, Any]:
+        phase = _phase(row.state, row.phases)
+        read, expected = row.progress.get("read", 0), row.progress.get("expected", 0)
+        percent = min(100 * read // expected, 100) if expected else None
+        failure = SyncFailure.of(row.failure_code, row.failure_message or "")
+        return {
+            "phase": phase,
+            "progress": SyncProgress(
+                phase=phase, read=read, expected=expected or None, percent=percent
+            ),
+            "requested_by": Actor.of(row.requested_by),
+            "counts": SyncCount.list_of(row.counts),
+            "failure": failure if row.failure_code else None,
+        }
+
+    @strawberry.field(
+        description="The tenant whose roster it syncs.", permission_classes=[MayReadRosters]
+    )
+    async def tenant(
+        self, info: Info
+    ) -> Annotated["Tenant", strawberry.lazy("api.graphql.tenants")]:
+        tenant = await find_node(info, GlobalId(TENANT_CODE, self.tenant_id, self.tenant_id))
+        return cast("Tenant", tenant)
+
+    @strawberry.field(
+        description="Why its plan waits, if it does or did.", permission_classes=[MayReadRosters]
+    )
+    async def hold(self, info: Info) -> Hold | None:
+        return await info.context.loaders.of(holds_of_runs).load((self.tenant_id, self.key))
+
+    @strawberry.field(
+        description="What it changed, or would change while it is held, in the order of the ids.",
+        extensions=[Paged()],
+        permission_classes=[MayReadRosters],
+    )
+    async def changes(
+        self, info: Info, page: PageArguments, filter: ChangeFilter = None
+    ) -> Connection[SyncChange]:
+        chosen = filter or SyncChangeFilter()
+        span = RunSpan.of(self.key, self.started_at, self.finished_at)
+        listing = ChangesOfRuns(chosen.record_type, chosen.action)
+        owner = (self.tenant_id, tuple(span))
+        return await connect_nested(info, listing, page, of=owner, make=make_change)
+
+    @strawberry.field(
+        description="The validation errors that it was the last run to see: for the latest run, "
+        "all of its errors.",
+        extensions=[Paged()],
+        permission_classes=[MayReadRosters],
+    )
+    async def validation_errors(
+        self, info: Info, page: PageArguments
+    ) -> Connection[ValidationError]:
+        owner = (self.tenant_id, (self.key,))
+        return await connect_nested(info, ErrorsOfRuns(), page, of=owner, make=ValidationError.of)
+
+
+def _phase(state: SyncRunState, phases: Mapping[str, Any]) -> SyncPhase | None:
+    if state in ACTIVE:
+        return SyncPhase(state.value)
+    begun = [phase for phase in SyncPhase if phase.value in phases]
+    return begun[-1] if begun else None
+
+
+async def holds_of_runs(
+    session: AsyncSession, tenant_id: UUID, run_ids: Sequence[UUID]
+) -> Mapping[UUID, Hold]:
+    row = models.Hold
+    rows = await session.execute(
+        select(row.run_id, row.reasons, row.created_at, row.ended_at, row.ended_by).where(
+            row.tenant_id == tenant_id, row.run_id.in_(run_ids)
+        )
+    )
+    return {
+        found.run_id: Hold(
+            reasons=[_reason(reason) for reason in found.reasons],
+            created_at=found.created_at,
+            ended_at=found.ended_at,
+            ended_by=Actor.of(found.ended_by) if found.ended_by else None,
+        )
+        for found in rows
+    }
+
+
+def _reason(reason: Mapping[str, Any]) -> HoldReason:
+    kind = reason.get("record_type")
+    return HoldReason(
+        code=reason["code"],
+        record_type=RecordType(kind) if kind else None,
+        count=reason.get("count"),
+        of=reason.get("of"),
+    )
+
+
+class SyncRunOrderField(StrEnum):
+    REQUESTED = "REQUESTED"
+
+
+describe(
+    SyncRunOrderField,
+    "What runs are ordered by.",
+    REQUESTED="When they were asked for.",
+)
+
+
+@strawberry.input(description="How runs are ordered.")
+class SyncRunOrder:
+    field: SyncRunOrderField = strawberry.field(description="By what.")
+    direction: OrderDirection = strawberry.field(
+        default=OrderDirection.DESC, description="Which way."
+    )
+
+
+@strawberry.input(description="Which runs are wanted; all conditions hold together.")
+class SyncRunFilter:
+    state: list[SyncRunState] | None = strawberry.field(
+        default=None, description="Only runs in one of these states."
+    )
+    mode: SyncMode | None = strawberry.field(default=None, description="Only runs of this mode.")
+    trigger: SyncTrigger | None = strawberry.field(
+        default=None, description="Only runs that this asked for."
+    )
+
+
+def sync_runs(
+    tenant_id: UUID, filter: SyncRunFilter | None, order_by: SyncRunOrder | None
+) -> Listing:
+    chosen = filter or SyncRunFilter()
+    order = order_by or SyncRunOrder(field=SyncRunOrderField.REQUESTED)
+    row = models.SyncRun
+    statement = select(*SyncRun.columns()).where(row.tenant_id == tenant_id)
+    if chosen.state is not None:
+        statement = statement.where(row.state.in_(bounded(chosen.state)))
+    if chosen.mode is not None:
+        statement = statement.where(row.mode == chosen.mode)
+    if chosen.trigger is not None:
+        statement = statement.where(row.trigger == chosen.trigger)
+    return Listing(
+        scope_of("syncRuns", tenant_id, chosen, order),
+        tenant_id,
+        statement,
+        Sorting.by([row.requested_at], row.id, order.direction),
+    )
+
+
+@strawberry.input(description="Which run to start.")
+class SyncRunStartInput:
+    tenant_id: strawberry.ID = strawberry.field(description="The tenant's id.")
+    mode: SyncMode = strawberry.field(default=SyncMode.FULL, description="What it shall do.")
+
+
+@strawberry.type(description="The run that was asked for.")
+class SyncRunStartPayload:
+    sync_run: SyncRun | None = strawberry.field(
+        default=None, description="The run, waiting or under way; null where none was started."
+    )
+    joined: bool = strawberry.field(
+        default=False,
+        description="Whether the run was there already and has been joined.",
+    )
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it was refused; empty where it was not."
+    )
+
+
+@strawberry.type
+class SyncQuery:
+    @strawberry.field(description="The run with this id.", permission_classes=[MayReadRosters])
+    async def sync_run(self, info: Info, id: RunId) -> SyncRun | None:
+        found = read_id(id, SyncRun.type_code)
+        if not info.context.caller.may_see(found.tenant_id):
+            return None
+        return await load(info, SyncRun, found.tenant_id, found.key)
+
+
+@strawberry.type
+class SyncMutation:
+    @strawberry.mutation(
+        description="Starts a sync, or joins the one of the same mode that waits or runs already. "
+        "It happens later, in a worker: follow `syncRun`.",
+        permission_classes=[MayRunSyncs],
+    )
+    async def sync_run_start(
+        self, info: Info, input: Annotated[SyncRunStartInput, INPUT]
+    ) -> SyncRunStartPayload:
+        context = info.context
+        context.loaders.forget()
+        try:
+            tenant_id = tenant_of(input.tenant_id, context.caller)
+            async with context.database.transaction(tenant_id) as session:
+                await get_tenant(session, tenant_id=tenant_id)
+                requested = await request_run(
+                    session,
+                    tenant_id=tenant_id,
+                    mode=input.mode,
+                    trigger=SyncTrigger.MANUAL,
+                    caller=context.caller,
+                    now=utc_now(),
+                )
+        except DomainError as error:
+            return SyncRunStartPayload(user_errors=user_errors(error))
+        return SyncRunStartPayload(sync_run=SyncRun.of(requested.run), joined=requested.joined)

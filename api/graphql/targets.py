@@ -1,0 +1,24 @@
+"""What a mutation's input names: found only where the caller may see it."""
+
+from uuid import UUID
+
+import strawberry
+
+from api.graphql.node import TENANT_CODE, find_id
+from domain.errors import InvalidInput, NotFound
+from domain.people.callers import Caller
+
+INPUT = strawberry.argument(description="What is wanted.")
+
+
+def tenant_of(id: str, caller: Caller) -> UUID:
+    """Raises a DomainError, before anything is read.
+
+    Another tenant does not exist for a tenant's token, and that is said in the same words.
+    """
+    found = find_id(id)
+    if found is None or found.code != TENANT_CODE:
+        raise InvalidInput("tenantId", "This is not the id of a tenant.")
+    if not caller.may_see(found.tenant_id):
+        raise NotFound("tenant", id)
+    return found.tenant_id

@@ -1,0 +1,131 @@
+"""Rules of the schema that nobody has to remember."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    get_named_type,
+    is_list_type,
+)
+
+from api.graphql.node import Node
+from api.graphql.permissions import IsSignedIn, MayReadRosters
+from api.graphql.schema import Mutation, Query, core, print_schema
+
+PUBLISHED = Path(__file__).parents[3] / "api" / "graphql" / "schema.graphql"
+
+OWN_TYPES = [type_ for name, type_ in core.type_map.items() if not name.startswith("__")]
+OBJECTS = [type_ for type_ in OWN_TYPES if isinstance(type_, GraphQLObjectType)]
+FIELDS = [
+    (type_.name, name, field)
+    for type_ in OWN_TYPES
+    if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType)
+    for name, field in type_.fields.items()
+]
+
+
+def root_fields() -> list[Any]:
+    return [
+        field
+        for root in (Query, Mutation)
+        for field in cast("Any", root).__strawberry_definition__.fields
+    ]
+
+
+@pytest.mark.parametrize("field", root_fields(), ids=lambda field: field.python_name)
+def test_every_root_field_says_who_may_use_it(field: Any) -> None:
+    assert field.permission_classes
+
+
+def test_only_the_viewer_is_there_for_every_token() -> None:
+    anybody = [f.python_name for f in root_fields() if f.permission_classes == [IsSignedIn]]
+    assert anybody == ["viewer"]
+
+
+def test_rosters_behind_a_payload_need_the_scope_for_reading() -> None:
+    """A mutation's payload leads to a tenant and its run: their edges ask again."""
+    for name in ("Tenant", "SyncRun"):
+        definition: Any = core.type_map[name].extensions["strawberry-definition"]
+        edges = [field for field in definition.fields if field.base_resolver]
+        assert edges
+        for field in edges:
+            assert field.permission_classes == [MayReadRosters], f"{name}.{field.python_name}"
+
+
+def test_everything_is_described() -> None:
+    bare = [type_.name for type_ in OWN_TYPES if not type_.description]
+    for owner, name, field in FIELDS:
+        bare += [] if field.description else [f"{owner}.{name}"]
+        bare += [f"{owner}.{name}({a})" for a, arg in field.args.items() if not arg.description]
+    for type_ in OWN_TYPES:
+        if isinstance(type_, GraphQLInputObjectType):
+            bare += [f"{type_.name}.{n}" for n, f in type_.fields.items() if not f.description]
+        if isinstance(type_, GraphQLEnumType):
+            bare += [f"{type_.name}.{n}" for n, v in type_.values.items() if not v.description]
+    assert bare == []
+
+
+def test_the_published_schema_is_current() -> None:
+    """If it is not, write it: python -m api.graphql.schema > api/graphql/schema.graphql."""
+    assert PUBLISHED.read_text() == print_schema()
+
+
+def test_every_mutation_takes_one_input_and_ends_with_user_errors() -> None:
+    assert core.mutation_type
+    for name, field in core.mutation_type.fields.items():
+        assert list(field.args) == ["input"], name
+        payload = get_named_type(field.type)
+        assert isinstance(payload, GraphQLObjectType)
+        assert payload.name == f"{name[0].upper()}{name[1:]}Payload"
+        assert list(payload.fields)[-1] == "userErrors", name
+        assert str(payload.fields["userErrors"].type) == "[UserError!]!"
+
+
+def test_every_connection_is_bounded() -> None:
+    connections = [
+        (owner, name, field)
+        for owner, name, field in FIELDS
+        if get_named_type(field.type).name.endswith("Connection")
+    ]
+    assert len(connections) == 10
+    for owner, name, field in connections:
+        assert {"first", "after", "last", "before"} <= set(field.args), f"{owner}.{name}"
+        assert isinstance(field.type, GraphQLNonNull)
+
+
+def test_every_connection_has_edges_nodes_page_and_total() -> None:
+    for type_ in OBJECTS:
+        if type_.name.endswith("Connection"):
+            assert set(type_.fields) == {"edges", "nodes", "pageInfo", "totalCount"}
+
+
+def test_a_node_copies_only_attributes_of_its_row() -> None:
+    direct: list[type[Node]] = Node.__subclasses__()
+    nodes = [*direct, *(node for base in direct for node in base.__subclasses__())]
+    concrete = [node for node in nodes if "type_code" in node.__dict__]
+    assert len(concrete) == 10
+    for node in concrete:
+        attributes = set(node.row.__mapper__.attrs.keys())
+        assert {*node.copied(), *node.sources} <= attributes, node.__name__
+
+
+def test_lists_of_inputs_are_enumerations_or_bounded_by_the_filter() -> None:
+    lists = {
+        f"{type_.name}.{name}"
+        for type_ in OWN_TYPES
+        if isinstance(type_, GraphQLInputObjectType)
+        for name, field in type_.fields.items()
+        if is_list_type(field.type)
+    }
+    assert lists == {
+        "SyncRunFilter.state",
+        "ValidationErrorFilter.code",
+        "ValidationErrorFilter.severity",
+        "ValidationErrorFilter.state",
+    }
