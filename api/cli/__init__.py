@@ -1,0 +1,49 @@
+"""The `homerow` command: one module per noun, put together here."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from api.cli import (
+    demo,
+    doctor,
+    generate,
+    integrations,
+    servers,
+    status,
+    syncs,
+    tenants,
+    tokens,
+)
+from api.cli.console import EXPECTED, explain, say
+from api.signals import stop_on_signals
+
+__all__ = ["app", "execute", "main"]
+
+app = typer.Typer(
+    help="Rostering and provisioning back office for school typing-training products.",
+    epilog="Example: homerow up",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for commands in (servers, demo, doctor, generate, status, syncs):
+    app.add_typer(commands.commands)
+app.add_typer(tenants.commands, name="tenant")
+app.add_typer(integrations.commands, name="integration")
+app.add_typer(tokens.commands, name="token")
+
+
+def main() -> None:
+    stop_on_signals()
+    sys.exit(execute(sys.argv[1:] or ["--help"]))
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """The status that the command ends with."""
+    try:
+        status: int | None = app(arguments, prog_name="homerow", standalone_mode=False)
+    except EXPECTED as error:
+        message, status = explain(error)
+        say(f"homerow: {message}")
+    return status or 0

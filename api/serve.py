@@ -1,0 +1,71 @@
+"""Serves the API over HTTP. As a program, `python -m api.serve FD`, it is a part of `homerow up`.
+
+It does without the rest of the command line, which would take a second more to import.
+"""
+
+import asyncio
+import socket
+import sys
+from contextlib import AbstractAsyncContextManager, suppress
+
+import uvicorn
+import uvloop
+
+from api.app import create_app
+from api.signals import stop_on_signals
+from domain.database import DatabaseRole
+from domain.logs import configure_logs
+from domain.resources import Resources, open_resources
+from domain.secrets import KeyRing
+from domain.settings import Environment, read_settings
+
+GRACE_SECONDS = 5  # for requests that are under way
+
+
+def serve(
+    opening: AbstractAsyncContextManager[Resources],
+    listener: socket.socket,
+    *,
+    environment: Environment,
+) -> None:
+    """Until a signal ends it."""
+    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(opening, listener, environment))
+
+
+async def _serve(
+    opening: AbstractAsyncContextManager[Resources],
+    listener: socket.socket,
+    environment: Environment,
+) -> None:
+    async with opening as resources:
+        config = uvicorn.Config(
+            create_app(resources, environment=environment),
+            http="httptools",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        await uvicorn.Server(config).serve(sockets=[listener])
+
+
+def main() -> None:
+    """Everything is in the environment, as for the worker."""
+    stop_on_signals()
+    configure_logs()
+    settings = read_settings()
+    if settings.database_url is None or settings.redis_url is None or settings.secret_keys is None:
+        raise SystemExit("The servers and the keys are not in the environment: use `homerow api`.")
+    opening = open_resources(
+        database_url=settings.database_url.get_secret_value(),
+        redis_url=settings.redis_url.get_secret_value(),
+        keys=KeyRing.parse(settings.secret_keys.get_secret_value()),
+        role=DatabaseRole.API,
+    )
+    with socket.socket(fileno=int(sys.argv[1])) as listener:
+        serve(opening, listener, environment=settings.environment)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""The figures beside what they must and should be, and the file that keeps all of it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from tests.benchmarks.machine import Machine
+from tests.benchmarks.places import RESULTS
+from tests.benchmarks.samples import Kind, Measured
+
+
+class Goal(NamedTuple):
+    must: str
+    aim: str
+
+
+GOALS = {
+    Kind.UNCHANGED: Goal("≤ 2.5", "1.5"),
+    Kind.CHANGED: Goal("≤ 3.2", "2"),
+    Kind.FIRST: Goal("≤ 12", "6"),
+}
+MEMORY = Goal("≤ 400 MB", "flat")
+MEMORY_RATIO = Goal("≤ 1.3", "1")
+TITLES = {
+    Kind.UNCHANGED: "unchanged full sync ÷ floor",
+    Kind.CHANGED: "a night of changes ÷ floor",
+    Kind.FIRST: "first full sync ÷ floor",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """`measured` from the smallest size to the largest, whose figures stand at the top."""
+
+    at: datetime
+    command: str
+    machine: Machine
+    measured: Sequence[Measured]
+
+    @property
+    def largest(self) -> Measured:
+        return self.measured[-1]
+
+    @property
+    def memory_ratio(self) -> float | None:
+        if len(self.measured) == 1:
+            return None
+        return self.largest.peak_memory_mb / self.measured[0].peak_memory_mb
+
+
+class Row(NamedTuple):
+    """A figure as it is shown."""
+
+    title: str
+    figure: str
+    must: str
+    aim: str
+
+
+def rows(results: Results) -> list[Row]:
+    """The goals are those of a million records; a smaller size is held against them too."""
+    shown = []
+    for measured in results.measured:
+        at = f", {measured.rows:,} records"
+        for kind, title in TITLES.items():
+            ratios = [sample.ratio for sample in measured.of(kind)]
+            figure = f"{median(ratios):.2f}"
+            if len(ratios) > 1:
+                figure += f" ({min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} runs)"
+            shown.append(Row(title + at, figure, *GOALS[kind]))
+        shown.append(Row("peak memory" + at, f"{measured.peak_memory_mb:.0f} MB", *MEMORY))
+    if results.memory_ratio is not None:
+        title = f"peak memory, {results.largest.rows:,} ÷ {results.measured[0].rows:,} records"
+        shown.append(Row(title, f"{results.memory_ratio:.2f}", *MEMORY_RATIO))
+    return shown
+
+
+def store(results: Results) -> Path:
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{results.at:%Y-%m-%dT%H%M%SZ}.json"
+    path.write_text(json.dumps(_as_json(results), indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
+def _as_json(results: Results) -> dict[str, Any]:
+    largest = results.largest
+    return {
+        "unchanged_ratio": largest.ratio(Kind.UNCHANGED),
+        "changed_1_ratio": largest.ratio(Kind.CHANGED),
+        "first_ratio": largest.ratio(Kind.FIRST),
+        "peak_memory_mb": largest.peak_memory_mb,
+        "memory_ratio": results.memory_ratio,
+        "at": results.at.isoformat(),
+        "command": results.command,
+        "machine": asdict(results.machine),
+        "sizes": {measured.size.name: _size_as_json(measured) for measured in results.measured},
+    }
+
+
+def _size_as_json(measured: Measured) -> dict[str, Any]:
+    return {
+        "students": measured.size.students,
+        "rows": measured.rows,
+        "ratios": {kind.value: measured.ratio(kind) for kind in Kind},
+        "peak_memory_mb": measured.peak_memory_mb,
+        "samples": [
+            {
+                **asdict(sample),
+                "floor": sample.floor,
+                "ratio": sample.ratio,
+                "rows_per_second": sample.rows / sample.seconds,
+                "changes": sample.changes,
+                "changed_share": sample.changed_share,
+                "between_phases": sample.between_phases,
+            }
+            for sample in measured.samples
+        ],
+    }
