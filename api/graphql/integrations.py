@@ -19,7 +19,12 @@ from domain.clock import utc_now
 from domain.errors import DomainError, InvalidInput
 from domain.integrations import models
 from domain.integrations.models import IntegrationStatus
-from domain.integrations.service import Configuration, configure_integration, get_integration
+from domain.integrations.service import (
+    MOST_LEAD_DAYS,
+    Configuration,
+    configure_integration,
+    get_integration,
+)
 from domain.people.audit import record_act
 from domain.providers import open_source
 from domain.roster.source import CheckStep, Provider, RosterSource
@@ -57,6 +62,9 @@ class Integration(Node):
     status: IntegrationStatus = strawberry.field(description="Whether it is in use.")
     created_at: datetime = strawberry.field(description="When it was configured first.")
     updated_at: datetime = strawberry.field(description="When its settings were changed last.")
+    group_lead_days: int = strawberry.field(
+        description="How many days before their first term starts groups become visible."
+    )
     settings: IntegrationSettings = strawberry.field(description="What it is set to.")
     has_credentials: bool = strawberry.field(
         description="Whether credentials are stored. They can be replaced and never read."
@@ -155,6 +163,11 @@ class IntegrationConfigureInput:
     credentials: CredentialsInput | None = strawberry.field(
         default=None, description="New credentials; without them the stored ones stay."
     )
+    group_lead_days: int | None = strawberry.field(
+        default=None,
+        description=f"How many days before their first term starts groups become visible, up to "
+        f"{MOST_LEAD_DAYS}; unchanged if left out.",
+    )
 
 
 @strawberry.type(description="The integration as it is now.")
@@ -212,6 +225,7 @@ class IntegrationMutation:
                 provider=input.provider,
                 settings={"path": input.path} if input.path is not None else {},
                 credentials=input.credentials.given() if input.credentials else {},
+                group_lead_days=input.group_lead_days,
             )
             async with context.database.transaction(tenant_id) as session:
                 await get_tenant(session, tenant_id=tenant_id)

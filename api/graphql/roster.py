@@ -17,6 +17,7 @@ from api.graphql.connection import Connection, NestedListing, connect_nested
 from api.graphql.context import Info
 from api.graphql.node import Node, load
 from api.graphql.pages import PageArguments, Paged, Sorting
+from domain.integrations.models import Integration, IntegrationStatus
 from domain.roster import models
 from domain.roster.models import Origin
 from domain.roster.records import MembershipRole, Role
@@ -135,6 +136,7 @@ Filter = Annotated[
 class Group(Rostered):
     type_code: ClassVar[str] = "G"
     row: ClassVar[type[Any]] = models.Group
+    derived: ClassVar[tuple[str, ...]] = ("visible_on",)
 
     name: str = strawberry.field(description="The name that the provider gives.")
     code: str | None = strawberry.field(description="The school's code for it.")
@@ -144,9 +146,33 @@ class Group(Rostered):
     subjects: list[str] = strawberry.field(description="Its subjects, in the provider's words.")
     starts_on: date | None = strawberry.field(description="The first day of its terms.")
     ends_on: date | None = strawberry.field(description="The first day after its terms.")
+    visible_on: date | None = strawberry.field(
+        description="From which day people see it: some days before it starts, as many as the "
+        "integration says. Null where its start is not known: then it is always seen."
+    )
     school_id: Private[UUID]
     course_id: Private[UUID | None]
     term_source_ids: Private[list[str]]
+
+    @classmethod
+    @override
+    def columns(cls) -> list[Any]:
+        row, integration = models.Group, Integration
+        lead_days = (
+            select(func.max(integration.group_lead_days))
+            .where(
+                integration.tenant_id == row.tenant_id,
+                integration.status != IntegrationStatus.DISCONNECTED,
+            )
+            .scalar_subquery()
+        )
+        visible_on = row.starts_on - func.coalesce(lead_days, 0)
+        return [*super().columns(), visible_on.label("visible_on")]
+
+    @classmethod
+    @override
+    def derive(cls, row: Any) -> Mapping[str, Any]:
+        return {"visible_on": row.visible_on}
 
     @strawberry.field(description="The school that it belongs to.")
     async def school(self, info: Info) -> School | None:

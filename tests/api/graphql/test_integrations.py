@@ -1,5 +1,6 @@
 """Integrations: connecting a tenant, keeping its secrets, trying the connection."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from api.graphql.node import encode_id
 from domain.secrets import KeyRing
 from tests.api.graphql.client import World
-from tests.api.graphql.seed import add_integration
+from tests.api.graphql.seed import add_group, add_integration, add_school
 
 pytestmark = pytest.mark.anyio
 
@@ -87,6 +88,8 @@ async def test_what_cannot_be_connected_is_said_of_its_field(
         ("path", {"path": "relative/folder"}),
         ("provider", {"provider": "CLEVER"}),
         ("secret", {"credentials": {"secret": "x" * 4001}}),
+        ("groupLeadDays", {"groupLeadDays": -1}),
+        ("groupLeadDays", {"groupLeadDays": 366}),
     ]
     for field, values in wrong:
         with subtests.test(values=str(values)[:60]):
@@ -162,3 +165,18 @@ async def test_a_disconnected_integration_is_not_the_tenants_any_more(
             "integration": {"status": "PAUSED", "provider": "ONEROSTER_CSV", "schedule": None}
         }
     }
+
+
+async def test_groups_are_visible_some_days_before_they_start(
+    world: World, superuser: asyncpg.Connection
+) -> None:
+    school = await add_school(superuser, world.alpha_id)
+    await add_group(superuser, world.alpha_id, school, starts_on=date(2026, 8, 17))
+    seen = '{ tenant(slug: "alpha") { groups { nodes { startsOn visibleOn } } } }'
+    configured = '{ tenant(slug: "alpha") { integration { groupLeadDays } } }'
+    for given, days, visible_on in ((None, 14, "2026-08-03"), (30, 30, "2026-07-18")):
+        await world.operator.run(CONFIGURE, input=of_alpha(world, groupLeadDays=given))
+        data = await world.alpha.run(configured)
+        assert data["tenant"]["integration"]["groupLeadDays"] == days
+        groups = (await world.alpha.run(seen))["tenant"]["groups"]["nodes"]
+        assert groups == [{"startsOn": "2026-08-17", "visibleOn": visible_on}]

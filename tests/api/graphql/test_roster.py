@@ -141,7 +141,7 @@ async def test_a_group_is_shown_with_its_school_course_terms_and_people(
         ends_on=date(2027, 1, 1),
     )
     query = """{ tenant(slug: "alpha") { groups { nodes {
-        name code period kind grades subjects startsOn endsOn
+        name code period kind grades subjects startsOn endsOn visibleOn
         school { name } course { name code subjects } terms { name kind startsOn endsOn }
         memberships { totalCount nodes { id } }
     } } } }"""
@@ -156,6 +156,7 @@ async def test_a_group_is_shown_with_its_school_course_terms_and_people(
             "subjects": [],
             "startsOn": "2026-08-01",
             "endsOn": "2027-01-01",
+            "visibleOn": "2026-08-01",
             "school": {"name": "North"},
             "course": {"name": "Typing", "code": "T1", "subjects": ["Technology"]},
             "terms": [
