@@ -28,15 +28,6 @@ class Owner(StrEnum):
 
 
 class Code(StrEnum):
-    # connection
-    CONN_AUTH_REJECTED = "CONN_AUTH_REJECTED"
-    CONN_FORBIDDEN_SCOPE = "CONN_FORBIDDEN_SCOPE"
-    CONN_TIMEOUT = "CONN_TIMEOUT"
-    CONN_THROTTLED = "CONN_THROTTLED"
-    CONN_SERVER_ERROR = "CONN_SERVER_ERROR"
-    CONN_BAD_PAYLOAD = "CONN_BAD_PAYLOAD"
-    CONN_PAGINATION_BROKEN = "CONN_PAGINATION_BROKEN"
-    CONN_INTERRUPTED = "CONN_INTERRUPTED"
     # file
     FILE_MISSING = "FILE_MISSING"
     FILE_UNKNOWN = "FILE_UNKNOWN"
@@ -91,15 +82,14 @@ class Code(StrEnum):
     USER_NO_SCHOOL = "USER_NO_SCHOOL"
     USER_SCHOOL_MISSING = "USER_SCHOOL_MISSING"
     USER_GRADE_UNMAPPED = "USER_GRADE_UNMAPPED"
+    USER_GRADE_MISSING = "USER_GRADE_MISSING"
     USER_DISABLED = "USER_DISABLED"
     # enrollment
     ENR_USER_MISSING = "ENR_USER_MISSING"
     ENR_CLASS_MISSING = "ENR_CLASS_MISSING"
     ENR_ROLE_INVALID = "ENR_ROLE_INVALID"
-    ENR_SCHOOL_MISMATCH = "ENR_SCHOOL_MISMATCH"
     # run
     HOLD_TYPE_EMPTY = "HOLD_TYPE_EMPTY"
-    RUN_ABORTED = "RUN_ABORTED"
     RUN_INTERNAL = "RUN_INTERNAL"
 
 
@@ -125,37 +115,6 @@ F, H, E, W, I = Severity  # noqa: E741 - the letters of the taxonomy
 D, P, A, U = Owner
 
 RULES: dict[Code, Rule] = {
-    Code.CONN_AUTH_REJECTED: Rule(
-        F, A, "The provider refused the credentials", _STOPPED,
-        "Enter the key and secret (or token) that the provider shows, then test the connection.",
-    ),
-    Code.CONN_FORBIDDEN_SCOPE: Rule(
-        F, A, "The provider does not share this collection", _STOPPED,
-        "Ask the district to share it with this application, then test the connection.",
-    ),
-    Code.CONN_TIMEOUT: Rule(
-        F, P, "The provider did not answer in time", _STOPPED,
-        "Nothing to do unless it lasts: the next run tries again. Then ask the provider.",
-    ),
-    Code.CONN_THROTTLED: Rule(
-        F, P, "The provider limits our requests", _STOPPED,
-        "Nothing to do unless it lasts: the next run tries again. Then ask the provider.",
-    ),
-    Code.CONN_SERVER_ERROR: Rule(
-        F, P, "The provider answered with an error of its own", _STOPPED,
-        "Nothing to do unless it lasts: the next run tries again. Then ask the provider.",
-    ),
-    Code.CONN_BAD_PAYLOAD: Rule(
-        F, P, "The provider's answer is not in the agreed form", _STOPPED,
-        "Send the message to the provider.",
-    ),
-    Code.CONN_PAGINATION_BROKEN: Rule(
-        F, P, "The provider's pages do not add up", _STOPPED, "Send the message to the provider.",
-    ),
-    Code.CONN_INTERRUPTED: Rule(
-        F, P, "A collection was not read to its end", _STOPPED,
-        "Nothing to do unless it lasts: the next run tries again.",
-    ),
     Code.FILE_MISSING: Rule(
         F, D, "A required file is missing", _STOPPED,
         "Put the file into the package (and into its manifest) and sync again.",
@@ -284,6 +243,9 @@ RULES: dict[Code, Rule] = {
         "The person was applied without that school.", _SIS,
     ),
     Code.USER_GRADE_UNMAPPED: Rule(W, D, "A grade is not in the vocabulary", _DROPPED, _SIS),
+    Code.USER_GRADE_MISSING: Rule(
+        W, D, "A student has no grade", "The student was applied without a grade.", _SIS,
+    ),
     Code.USER_DISABLED: Rule(
         I, D, "An account is switched off at the provider",
         "The person is kept with all memberships and cannot sign in.", "Nothing if it is meant so.",
@@ -300,16 +262,9 @@ RULES: dict[Code, Rule] = {
         E, D, "The role of an enrollment is not known",
         "The enrollment was left out; a membership that it had before stays.", _SIS,
     ),
-    Code.ENR_SCHOOL_MISMATCH: Rule(
-        W, D, "An enrollment names another school than its class", "The class's school was used.",
-        _SIS,
-    ),
     Code.HOLD_TYPE_EMPTY: Rule(
         H, D, "Every record of a type is gone", "The run waits; nothing was changed.",
         "Check that the export is complete and sync again.",
-    ),
-    Code.RUN_ABORTED: Rule(
-        F, A, "The run was cancelled", _STOPPED, "Start another run when you are ready.",
     ),
     Code.RUN_INTERNAL: Rule(
         F, U, "Homerow failed", _STOPPED,

@@ -6,6 +6,7 @@ prints {"seconds": …, "peak_memory_mb": …}.
 
 import asyncio
 import base64
+import gc
 import json
 import resource
 import sys
@@ -48,4 +49,5 @@ def _peak_memory() -> int:
 
 if __name__ == "__main__":
     configure_logs(is_quiet=True)
+    gc.freeze()  # as worker.main does
     sys.stdout.write(json.dumps(asyncio.run(measure_sync(sys.argv[1], sys.argv[2]))))

@@ -1,0 +1,206 @@
+"""Tenants, integrations and tokens: what is refused, what is stored, and what is never shown."""
+
+import asyncio
+import json
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from domain.clock import new_id, utc_now
+from domain.errors import Conflict, Forbidden, InvalidInput, NotFound
+from domain.integrations.service import (
+    Configuration,
+    configure_integration,
+    credentials_context,
+    get_integration,
+)
+from domain.people.callers import COMMAND_LINE, Caller, Scope
+from domain.people.tokens import create_api_token, find_caller
+from domain.resources import Resources
+from domain.roster.source import Provider
+from domain.secrets import KeyRing, SecretUnreadable
+from domain.tenants.service import create_tenant, find_tenant_id, get_tenant, get_tenant_id
+
+pytestmark = pytest.mark.anyio
+
+
+async def add_tenant(resources: Resources, slug: str, **options: str) -> UUID:
+    tenant_id = new_id()
+    async with resources.database.transaction(tenant_id) as session:
+        await create_tenant(
+            session,
+            tenant_id=tenant_id,
+            caller=COMMAND_LINE,
+            **{"name": "A district", "slug": slug, **options},
+        )
+    return tenant_id
+
+
+async def configure(
+    resources: Resources,
+    tenant_id: UUID,
+    keys: KeyRing,
+    configuration: Configuration,
+    caller: Caller = COMMAND_LINE,
+) -> UUID:
+    async with resources.database.transaction(tenant_id) as session:
+        integration = await configure_integration(
+            session,
+            tenant_id=tenant_id,
+            configuration=configuration,
+            keys=keys,
+            caller=caller,
+            now=utc_now(),
+        )
+    return integration.id
+
+
+def csv(path: str = "/data/district", **credentials: str) -> Configuration:
+    return Configuration(Provider.ONEROSTER_CSV, {"path": path}, credentials)
+
+
+async def test_a_slug_is_taken_once_even_by_two_at_the_same_time(resources: Resources) -> None:
+    await add_tenant(resources, "alpha")
+    with pytest.raises(Conflict, match="'alpha' is taken"):
+        await add_tenant(resources, "alpha")
+    both = await asyncio.gather(
+        add_tenant(resources, "beta"), add_tenant(resources, "beta"), return_exceptions=True
+    )
+    assert [type(item) for item in both if isinstance(item, BaseException)] == [Conflict]
+
+
+@pytest.mark.parametrize(
+    "slug", ["", "Alpha", "-a", "a-", "a_b", "a b", "é", "a" * 64, "a\n", "a/b"]
+)
+async def test_a_slug_that_is_none_is_refused(resources: Resources, slug: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await add_tenant(resources, slug)
+    assert refused.value.field == "slug"
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"name": "  "}, "name"),
+        ({"name": "x" * 201}, "name"),
+        ({"name": "a\x00b"}, "name"),
+        ({"display_name": " "}, "displayName"),
+        ({"time_zone": "Mars/Olympus"}, "timeZone"),
+        ({"time_zone": "../etc/passwd"}, "timeZone"),
+        ({"time_zone": ""}, "timeZone"),
+    ],
+)
+async def test_a_value_that_is_wrong_is_named(
+    resources: Resources, options: dict[str, str], field: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await add_tenant(resources, "alpha", **options)
+    assert refused.value.field == field
+    async with resources.database.read() as session:
+        assert await find_tenant_id(session, "alpha") is None
+
+
+async def test_a_tenant_is_found_by_its_slug_and_seen_by_itself(resources: Resources) -> None:
+    tenant_id = await add_tenant(resources, "alpha", name=" North ", display_name="N")
+    async with resources.database.read() as session:
+        assert await get_tenant_id(session, "alpha") == tenant_id
+        with pytest.raises(NotFound):
+            await get_tenant_id(session, "beta")
+        with pytest.raises(NotFound):
+            await get_tenant(session, tenant_id=tenant_id)
+    async with resources.database.read(tenant_id) as session:
+        tenant = await get_tenant(session, tenant_id=tenant_id)
+        assert (tenant.name, tenant.display_name) == ("North", "N")
+
+
+@pytest.mark.parametrize("path", ["", "data", "./data", "/data\x00", None, 7])
+async def test_a_path_that_is_none_is_refused(
+    resources: Resources, keys: KeyRing, path: object
+) -> None:
+    tenant_id = await add_tenant(resources, "alpha")
+    wrong = Configuration(Provider.ONEROSTER_CSV, {"path": path})
+    with pytest.raises(InvalidInput) as refused:
+        await configure(resources, tenant_id, keys, wrong)
+    assert refused.value.field == "path"
+
+
+async def test_only_an_operator_chooses_a_folder_of_the_server(
+    resources: Resources, keys: KeyRing
+) -> None:
+    tenant_id = await add_tenant(resources, "alpha")
+    own = Caller(actor="token", name="token", tenant_id=tenant_id)
+    with pytest.raises(InvalidInput, match="operator"):
+        await configure(resources, tenant_id, keys, csv(), own)
+    async with resources.database.read(tenant_id) as session:
+        with pytest.raises(NotFound):
+            await get_integration(session, tenant_id=tenant_id)
+
+
+async def test_credentials_are_sealed_for_their_row_and_can_be_renewed(
+    resources: Resources, superuser: asyncpg.Connection, keys: KeyRing
+) -> None:
+    tenant_id = await add_tenant(resources, "alpha")
+    first = await configure(resources, tenant_id, keys, csv(key="hunter2"))
+    second = await configure(resources, tenant_id, keys, csv(key="hunter3"))
+    assert first == second
+    sealed = await superuser.fetchval("SELECT sealed FROM integration_credentials")
+    assert b"hunter" not in sealed
+    opened = keys.open(sealed, context=credentials_context(tenant_id, first))
+    assert json.loads(opened) == {"key": "hunter3"}
+    with pytest.raises(SecretUnreadable):
+        keys.open(sealed, context=credentials_context(new_id(), first))
+    audit = await superuser.fetch("SELECT details::text FROM audit_log")
+    settings = await superuser.fetchval("SELECT settings::text FROM integrations")
+    assert "hunter" not in str(audit) + settings
+
+
+async def test_a_second_configuration_keeps_the_schedule(
+    resources: Resources, superuser: asyncpg.Connection, keys: KeyRing
+) -> None:
+    tenant_id = await add_tenant(resources, "alpha")
+    await configure(resources, tenant_id, keys, csv("/one"))
+    await superuser.execute("UPDATE sync_schedules SET every_days = 7")
+    await configure(resources, tenant_id, keys, csv("/two"))
+    rows = await superuser.fetch(
+        "SELECT i.settings::text, s.every_days, s.next_due_at > now() FROM integrations i"
+        " JOIN sync_schedules s USING (tenant_id)"
+    )
+    assert [tuple(row) for row in rows] == [('{"path": "/two"}', 7, True)]
+
+
+async def test_a_token_is_shown_once_and_ends_by_time_or_by_hand(
+    resources: Resources, superuser: asyncpg.Connection
+) -> None:
+    tenant_id, now = await add_tenant(resources, "alpha"), utc_now()
+    async with resources.database.transaction(tenant_id) as session:
+        token, secret = await create_api_token(
+            session, tenant_id=tenant_id, name="t", scopes=[Scope.SYNC_RUN], now=now
+        )
+        _, old = await create_api_token(
+            session,
+            tenant_id=tenant_id,
+            name="old",
+            scopes=[],
+            now=now,
+            lifetime=timedelta(seconds=-1),
+        )
+    row = await superuser.fetchrow("SELECT * FROM api_tokens WHERE id = $1", token.id)
+    assert secret.encode() not in row["token_hash"]
+    async with resources.database.read() as session:
+        caller = await find_caller(session, secret)
+        assert caller is not None
+        assert (caller.tenant_id, caller.scopes) == (tenant_id, frozenset({Scope.SYNC_RUN}))
+        assert await find_caller(session, old) is None
+        assert await find_caller(session, secret + "x") is None
+        with pytest.raises(Forbidden):
+            caller.demand(Scope.TENANT_ADMIN)
+    await superuser.execute("UPDATE api_tokens SET scopes = '{sync:run,unheard:of}'")
+    async with resources.database.read() as session:
+        caller = await find_caller(session, secret)
+        assert caller is not None
+        assert caller.scopes == frozenset({Scope.SYNC_RUN})
+    await superuser.execute("UPDATE api_tokens SET revoked_at = now()")
+    async with resources.database.read() as session:
+        assert await find_caller(session, secret) is None
