@@ -124,7 +124,7 @@ class Database:
         query = {key: value for key, value in url.query.items() if isinstance(value, str)}
         return await asyncpg.connect(
             host=query.get("host", url.host),
-            port=url.port,
+            port=int(query["port"]) if "port" in query else url.port,
             user=url.username,
             password=url.password,
             database=url.database,

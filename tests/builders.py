@@ -107,7 +107,12 @@ class CsvDistrict:
 
     def user(self, source_id: str, username: str, **cells: str) -> None:
         """A student of `s1`, unless the cells say otherwise, whose given name is the id's."""
-        standard = {"enabledUser": "true", "orgSourcedIds": "s1", "role": "student"}
+        standard = {
+            "enabledUser": "true",
+            "orgSourcedIds": "s1",
+            "role": "student",
+            "grades": "9" if cells.get("role", "student") == "student" else "",
+        }
         names = {"givenName": source_id.title(), "familyName": "Archer", "username": username}
         self.users.add(source_id, **{**standard, **names, **cells})
 

@@ -2,11 +2,13 @@
 
 import base64
 import itertools
+import tempfile
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import settings
 from sqlalchemy import make_url
 
 from api.local import LocalServers, servers
@@ -14,6 +16,8 @@ from api.migrate import migrate
 from domain.database import DatabaseRole
 from domain.resources import Resources, open_resources
 from domain.secrets import KeyRing
+
+settings.register_profile("soak")
 
 KEY_TEXT = "test:" + base64.b64encode(bytes(range(32))).decode()
 # Nothing of a test has to outlive the power: what is tested is a killed process.
@@ -26,8 +30,13 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def local_servers(tmp_path_factory: pytest.TempPathFactory) -> Generator[LocalServers]:
-    with servers(tmp_path_factory.mktemp("servers"), settings=FAST) as running:
+def local_servers() -> Generator[LocalServers]:
+    # Not below pytest's own temporary folder: each start of pytest closes that to others, and to
+    # the account that PostgreSQL runs as where we are root.
+    with (
+        tempfile.TemporaryDirectory(prefix="tests-") as folder,
+        servers(Path(folder), settings=FAST) as running,
+    ):
         yield running
 
 

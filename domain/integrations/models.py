@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.database import Base, TenantRow, tenant_key, text_enum
@@ -110,7 +110,6 @@ class SyncSchedule(Base):
     __tablename__ = "sync_schedules"
     __table_args__ = (
         tenant_key("integration_id", table="integrations"),
-        UniqueConstraint("tenant_id", "integration_id"),
         CheckConstraint("every_days BETWEEN 1 AND 29", name="every_days"),
         Index("ix_sync_schedules_next_due_at", "next_due_at"),
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -128,7 +128,8 @@ async def _seal_credentials(
         insert(IntegrationCredentials)
         .values(values)
         .on_conflict_do_update(
-            index_elements=["tenant_id", "integration_id"], set_={"sealed": sealed}
+            index_elements=["tenant_id", "integration_id"],
+            set_={"sealed": sealed, "updated_at": func.now()},
         )
     )
 

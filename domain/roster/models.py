@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Computed, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Computed, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.database import Base, TenantRow, tenant_key, text_enum
@@ -22,7 +22,8 @@ class Origin(StrEnum):
 class Rostered(TenantRow):
     """`content_hash` is PostgreSQL's hash of the provider's fields: equal hash, nothing to do.
 
-    The run ids carry no foreign key: a run's log may be purged before the people that it made.
+    Only what a provider shares has a source id, and none is there twice. The run ids carry no
+    foreign key: a run's log may be purged before the people that it made.
     """
 
     origin: Mapped[Origin] = mapped_column(text_enum(Origin, "origin"))
@@ -33,9 +34,13 @@ class Rostered(TenantRow):
     archived_by_run_id: Mapped[UUID | None]
 
 
+def from_provider() -> CheckConstraint:
+    return CheckConstraint("origin = 'PROVIDER' OR source_id IS NULL", name="source_id")
+
+
 class School(Rostered, Base):
     __tablename__ = "schools"
-    __table_args__ = (UniqueConstraint("tenant_id", "source_id"),)
+    __table_args__ = (UniqueConstraint("tenant_id", "source_id"), from_provider())
 
     name: Mapped[str]
     display_name: Mapped[str | None]
@@ -47,7 +52,7 @@ class Term(Rostered, Base):
     """`ends_on` is the first day after the term."""
 
     __tablename__ = "terms"
-    __table_args__ = (UniqueConstraint("tenant_id", "source_id"),)
+    __table_args__ = (UniqueConstraint("tenant_id", "source_id"), from_provider())
 
     name: Mapped[str]
     kind: Mapped[str]
@@ -58,7 +63,7 @@ class Term(Rostered, Base):
 
 class Course(Rostered, Base):
     __tablename__ = "courses"
-    __table_args__ = (UniqueConstraint("tenant_id", "source_id"),)
+    __table_args__ = (UniqueConstraint("tenant_id", "source_id"), from_provider())
 
     name: Mapped[str]
     code: Mapped[str | None]
@@ -71,6 +76,7 @@ class Group(Rostered, Base):
     __tablename__ = "groups"
     __table_args__ = (
         UniqueConstraint("tenant_id", "source_id"),
+        from_provider(),
         tenant_key("school_id", table="schools"),
         tenant_key("course_id", table="courses"),
         Index("ix_groups_school", "tenant_id", "school_id"),
@@ -100,6 +106,7 @@ class User(Rostered, Base):
     __tablename__ = "users"
     __table_args__ = (
         UniqueConstraint("tenant_id", "source_id"),
+        from_provider(),
         UniqueConstraint("tenant_id", "username_key", deferrable=True, initially="DEFERRED"),
     )
 
@@ -140,8 +147,8 @@ class SchoolAffiliation(Base):
 class Membership(Base):
     """A user in a group with a role.
 
-    `key_hash` identifies it by the provider's ids of user and group and by its role, and
-    `content_hash` combines its spans, so that an unchanged membership is known without a lookup.
+    `content_hash` combines the hashes of its spans, each with user, group and role, so that the
+    unchanged memberships of a group are known without a lookup.
     """
 
     __tablename__ = "memberships"
@@ -158,7 +165,6 @@ class Membership(Base):
     group_id: Mapped[UUID]
     role: Mapped[MembershipRole] = mapped_column(text_enum(MembershipRole, "role"))
     origin: Mapped[Origin] = mapped_column(text_enum(Origin, "origin"))
-    key_hash: Mapped[int | None] = mapped_column(BigInteger)
     content_hash: Mapped[int | None] = mapped_column(BigInteger)
     created_by_run_id: Mapped[UUID | None]
     archived_at: Mapped[datetime | None]

@@ -71,7 +71,7 @@ OWNERS: dict[RecordType, dict[str, FieldOwner]] = {
         )
     )
     | {"username_key": S},
-    RecordType.MEMBERSHIP: _owners(("user_id", "group_id", "role")) | {"key_hash": S},
+    RecordType.MEMBERSHIP: _owners(("user_id", "group_id", "role")),
 }
 del OWNERS[RecordType.MEMBERSHIP]["source_id"]  # the provider's ids stay with the spans
 

@@ -135,7 +135,7 @@ async def _change_memberships(context: RunContext, connection: asyncpg.Connectio
     work = context.staging.work(RecordType.MEMBERSHIP)
     await _done(
         connection,
-        "UPDATE memberships r SET key_hash = w.key, content_hash = w.hash,"
+        "UPDATE memberships r SET content_hash = w.hash,"
         "  archived_at = NULL, archived_by_run_id = NULL"
         f" FROM {work} w"
         " WHERE r.tenant_id = $1 AND r.id = w.id AND w.action IN ('UPDATE', 'RESTORE', 'REHASH')"
@@ -161,9 +161,9 @@ async def _create_memberships(context: RunContext, connection: asyncpg.Connectio
         return
     await _done(
         connection,
-        "INSERT INTO memberships (tenant_id, id, user_id, group_id, role, origin, key_hash,"
-        "  content_hash, created_by_run_id)"
-        " SELECT $1, w.id, w.user_id, w.group_id, w.role, 'PROVIDER', w.key, w.hash, $2"
+        "INSERT INTO memberships (tenant_id, id, user_id, group_id, role, origin, content_hash,"
+        "  created_by_run_id)"
+        " SELECT $1, w.id, w.user_id, w.group_id, w.role, 'PROVIDER', w.hash, $2"
         f" FROM {context.staging.work(RecordType.MEMBERSHIP)} w WHERE w.action = 'CREATE'",
         context.tenant_id,
         context.run_id,

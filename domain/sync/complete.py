@@ -18,7 +18,10 @@ _SPANS = (
     " JOIN memberships m ON m.tenant_id = sp.tenant_id AND m.id = sp.membership_id"
     " JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id"
     " JOIN groups g ON g.tenant_id = m.tenant_id AND g.id = m.group_id"
-    " WHERE sp.tenant_id = $1 AND m.origin = 'PROVIDER' AND m.archived_at IS NULL"
+    " WHERE sp.tenant_id = $1 AND m.origin = 'PROVIDER' AND (m.archived_at IS NULL"
+    # They went with their user or group and come back with it; while it is gone they are not
+    # resolved, and nothing happens to them.
+    "  OR m.archived_by_run_id IN (u.archived_by_run_id, g.archived_by_run_id))"
 )
 
 

@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import select, text
 
 from domain.database import Database
-from domain.errors import Conflict
+from domain.errors import Conflict, DomainError
 from domain.integrations.models import SyncSchedule
 from domain.integrations.schedule import next_due
 from domain.people.callers import SYSTEM
@@ -27,14 +27,22 @@ async def start_due_runs(database: Database, *, now: datetime) -> int:
                 {"now": now},
             )
         ).all()
+    started = 0
     for tenant_id, integration_id in due:
-        await _start(database, tenant_id=tenant_id, integration_id=integration_id, now=now)
-    return len(due)
+        try:
+            started += await _start(
+                database, tenant_id=tenant_id, integration_id=integration_id, now=now
+            )
+        except DomainError as error:
+            # One tenant's trouble must not keep the others from starting.
+            log.warning("due_run_not_started", tenant_id=str(tenant_id), reason=str(error))
+    return started
 
 
 async def _start(
     database: Database, *, tenant_id: UUID, integration_id: UUID, now: datetime
-) -> None:
+) -> bool:
+    """False: another worker was first, or the run cannot start now and is left out this time."""
     async with database.transaction(tenant_id) as session:
         schedule = await session.scalar(
             select(SyncSchedule)
@@ -46,7 +54,7 @@ async def _start(
             .with_for_update(skip_locked=True)
         )
         if schedule is None:
-            return  # another worker was first
+            return False
         tenant = await get_tenant(session, tenant_id=tenant_id)
         schedule.next_due_at = next_due(
             first_on=schedule.first_on,
@@ -65,4 +73,6 @@ async def _start(
                 now=now,
             )
         except Conflict as conflict:
-            log.info("due_run_not_started", tenant_id=str(tenant_id), reason=str(conflict))
+            log.info("due_run_left_out", tenant_id=str(tenant_id), reason=str(conflict))
+            return False
+        return True

@@ -1,9 +1,8 @@
-"""The plan of memberships: compared by hash first, and only what differs is resolved.
+"""The plan of memberships: compared group by group first, and only what differs is resolved.
 
-A membership's key is the hash of its user's and group's source ids and its role, its content the
-combined hash of its enrollments, in whatever order. Most keys are equal on most nights, so user
-and group are looked up for the others only. Two memberships with one key by chance would differ
-every night and then be found equal by their resolved ids: more work, no wrong result.
+An enrollment's content hash covers all of it, a membership's is the combination of its
+enrollments', and a group's the combination of its memberships'. On most nights most groups are
+equal, so people are looked up for the others only.
 """
 
 import asyncpg
@@ -16,46 +15,73 @@ from domain.sync.staging import MAPPED
 from domain.validation.codes import Code
 
 _MEMBERSHIP = RecordType.MEMBERSHIP
+_LEFT_OUT = "the person is left out"
 
 
 async def plan_memberships(
     context: RunContext, connection: asyncpg.Connection, new_ids: NewIds
 ) -> TypeCounts:
-    tables = ("differing", "examined", "live_users", "live_groups")
-    for name in tables:
-        await connection.execute(f"DROP TABLE IF EXISTS {context.staging.table(name)}")
-    await _find_differing(context, connection)
-    differing = context.staging.table("differing")
-    if await connection.fetchval(f"SELECT EXISTS (SELECT FROM {differing})"):
-        await _examine(context, connection)
-        await _note_dangling(context, connection)
+    await _forget_former_plan(context, connection)
+    await _find_differing_groups(context, connection)
+    await _examine(context, connection)
+    await _reject_duplicates(context, connection)
+    await _note_dangling(context, connection)
     await _compare(context, connection, new_ids)
     await _store_changes(context, connection)
     return await _count(context, connection)
 
 
-async def _find_differing(context: RunContext, connection: asyncpg.Connection) -> None:
-    """The keys that are new, changed or gone, or whose user or group is about to be archived."""
-    staging, tenant = context.staging, context.tenant_id
+async def _forget_former_plan(context: RunContext, connection: asyncpg.Connection) -> None:
+    """A plan that turned out stale has left its tables, and notes that are made again."""
+    staging = context.staging
+    for name in ("differing", "examined", "live_users", "live_groups"):
+        await connection.execute(f"DROP TABLE IF EXISTS {staging.table(name)}")
     await connection.execute(
-        f"CREATE UNLOGGED TABLE {staging.table('differing')} AS"
-        " SELECT DISTINCT coalesce(k.key, m.key_hash) AS key"
-        " FROM (SELECT e.key, bit_xor(e.content) AS content"
-        f"   FROM {staging.of(_MEMBERSHIP)} e GROUP BY e.key) k"
-        " FULL JOIN (SELECT key_hash, content_hash, user_id, group_id FROM memberships"
-        f"  WHERE tenant_id = '{tenant}' AND origin = 'PROVIDER' AND archived_at IS NULL) m"
-        " ON m.key_hash = k.key"
-        " WHERE k.content IS DISTINCT FROM m.content_hash"
-        f" OR m.user_id IN (SELECT id FROM {staging.work(RecordType.USER)}"
-        "   WHERE action = 'ARCHIVE')"
-        f" OR m.group_id IN (SELECT id FROM {staging.work(RecordType.GROUP)}"
-        "   WHERE action = 'ARCHIVE')"
+        f"DELETE FROM {staging.problems} WHERE record_type = $1 AND place IS NULL",
+        _MEMBERSHIP.value,
     )
-    await connection.execute(f"ANALYZE {staging.table('differing')}")
+    await connection.execute(
+        f"DELETE FROM {staging.ignored} WHERE record_type = $1 AND reason = $2",
+        _MEMBERSHIP.value,
+        _LEFT_OUT,
+    )
+
+
+async def _find_differing_groups(context: RunContext, connection: asyncpg.Connection) -> None:
+    """By source id: groups with other enrollments than stored, or about to lose a member.
+
+    And the groups that share the id of an enrollment with one of those: which of the two is taken
+    has to be judged together.
+    """
+    staging, tenant = context.staging, context.tenant_id
+    differing, enrollments = staging.table("differing"), staging.of(_MEMBERSHIP)
+    groups, users = staging.work(RecordType.GROUP), staging.work(RecordType.USER)
+    await connection.execute(
+        f"CREATE UNLOGGED TABLE {differing} AS"
+        " SELECT coalesce(s.group_source_id, m.source_id) AS source_id"
+        " FROM (SELECT group_source_id, bit_xor(content) AS content"
+        f"   FROM {enrollments} GROUP BY 1) s"
+        " FULL JOIN (SELECT g.source_id, x.content, x.loses FROM"
+        "   (SELECT group_id, bit_xor(content_hash) AS content,"
+        f"    bool_or(user_id IN (SELECT id FROM {users} WHERE action = 'ARCHIVE')) AS loses"
+        f"    FROM memberships WHERE tenant_id = '{tenant}' AND origin = 'PROVIDER'"
+        "     AND archived_at IS NULL GROUP BY group_id) x"
+        f"   JOIN groups g ON g.tenant_id = '{tenant}' AND g.id = x.group_id) m"
+        "  ON m.source_id = s.group_source_id"
+        " WHERE s.content IS DISTINCT FROM m.content OR m.loses"
+        f"  OR m.source_id IN (SELECT source_id FROM {groups} WHERE action = 'ARCHIVE')"
+    )
+    await connection.execute(f"ANALYZE {differing}")
+    await connection.execute(
+        f"INSERT INTO {differing} SELECT DISTINCT e.group_source_id FROM {enrollments} e"
+        f" WHERE NOT EXISTS (SELECT FROM {differing} d WHERE d.source_id = e.group_source_id)"
+        f" AND e.source_id IN (SELECT x.source_id FROM {enrollments} x"
+        f"   JOIN {differing} d ON d.source_id = x.group_source_id)"
+    )
 
 
 async def _examine(context: RunContext, connection: asyncpg.Connection) -> None:
-    """The enrollments of differing keys, with their user's and group's ids after this run."""
+    """The enrollments of those groups, with their user's and group's ids after this run."""
     staging, tenant = context.staging, context.tenant_id
     for record_type, table, name in (
         (RecordType.USER, "users", "live_users"),
@@ -67,19 +93,41 @@ async def _examine(context: RunContext, connection: asyncpg.Connection) -> None:
             f" SELECT r.source_id, r.id FROM {table} r WHERE r.tenant_id = '{tenant}'"
             "  AND r.origin = 'PROVIDER' AND r.archived_at IS NULL"
             f" AND NOT EXISTS (SELECT FROM {work} w WHERE w.id = r.id AND w.action = 'ARCHIVE')"
+            f" AND EXISTS (SELECT FROM {staging.table('differing')})"
             " UNION ALL"
             f" SELECT source_id, id FROM {work} WHERE action IN ('CREATE', 'RESTORE')"
         )
         await connection.execute(f"ANALYZE {staging.table(name)}")
     await connection.execute(
         f"CREATE UNLOGGED TABLE {staging.table('examined')} AS"
-        " SELECT e.*, u.id AS user_id, g.id AS group_id"
+        " SELECT e.*, e.ctid AS read_at, u.id AS user_id, g.id AS group_id"
         f" FROM {staging.of(_MEMBERSHIP)} e"
-        f" JOIN {staging.table('differing')} d ON d.key = e.key"
+        f" JOIN {staging.table('differing')} d ON d.source_id = e.group_source_id"
         f" LEFT JOIN {staging.table('live_users')} u ON u.source_id = e.user_source_id"
         f" LEFT JOIN {staging.table('live_groups')} g ON g.source_id = e.group_source_id"
     )
-    await connection.execute(f"ANALYZE {staging.table('examined')}")
+    await connection.execute(f"ANALYZE {staging.table('examined')} (source_id, user_id, group_id)")
+
+
+async def _reject_duplicates(context: RunContext, connection: asyncpg.Connection) -> None:
+    """The first enrollment of an id is taken; rows of a fresh COPY lie in the order of reading.
+
+    Looking at differing groups is enough: of two enrollments with one id one is not stored, and
+    its group differs every night.
+    """
+    examined = context.staging.table("examined")
+    await connection.execute(
+        "WITH twins AS (SELECT source_id, min(read_at) AS first"
+        f"   FROM {examined} GROUP BY source_id HAVING count(*) > 1),"
+        f" gone AS (DELETE FROM {examined} s USING twins t"
+        "   WHERE s.source_id = t.source_id AND s.read_at <> t.first RETURNING s.*)"
+        f" INSERT INTO {context.staging.problems}"
+        " (code, record_type, source_id, field, expected, found, cause, record, rejects)"
+        " SELECT $1, $2, s.source_id, 'sourcedId', 'an id of its own', 'an id used before',"
+        f" $2 || ' ' || s.source_id, {MAPPED}, true FROM gone s",
+        Code.ID_DUPLICATE.value,
+        _MEMBERSHIP.value,
+    )
 
 
 async def _note_dangling(context: RunContext, connection: asyncpg.Connection) -> None:
@@ -90,32 +138,31 @@ async def _note_dangling(context: RunContext, connection: asyncpg.Connection) ->
     staging = context.staging
     await connection.execute(
         f"INSERT INTO {staging.ignored} (record_type, source_id, reason)"
-        " SELECT $1, e.source_id, 'the person is left out'"
-        f" FROM {staging.table('examined')} e JOIN {staging.ignored} i"
-        "  ON i.record_type = 'USER' AND i.source_id = e.user_source_id"
-        " WHERE e.user_id IS NULL AND NOT e.is_stored",
+        f" SELECT $1, s.source_id, $2 FROM {staging.table('examined')} s"
+        " WHERE s.user_id IS NULL AND NOT s.is_stored AND EXISTS ("
+        f"  SELECT FROM {staging.ignored} i"
+        "   WHERE i.record_type = 'USER' AND i.source_id = s.user_source_id)",
         _MEMBERSHIP.value,
+        _LEFT_OUT,
     )
-    for code, column, record_type, field in (
+    for code, name, record_type, field in (
         (Code.ENR_USER_MISSING, "user", RecordType.USER, "userSourcedId"),
         (Code.ENR_CLASS_MISSING, "group", RecordType.GROUP, "classSourcedId"),
     ):
         # An enrollment that misses both is told once, by its user.
-        first = "" if column == "user" else " AND s.user_id IS NOT NULL"
+        first = "" if name == "user" else " AND s.user_id IS NOT NULL"
         await connection.execute(
             f"INSERT INTO {staging.problems}"
             " (code, record_type, source_id, field, expected, found, cause, record, rejects)"
-            f" SELECT $1, $2, s.source_id, $3, CASE WHEN p.source_id IS NULL"
-            f"  THEN 'a {column} of the feed' ELSE 'a {column} that is valid' END,"
-            f" s.{column}_source_id, $4 || ' ' || s.{column}_source_id,"
-            f" {MAPPED}, true"
+            " SELECT $1, $2, s.source_id, $3, CASE WHEN p.source_id IS NULL"
+            f"  THEN 'a {name} of the feed' ELSE 'a {name} that is valid' END,"
+            f" s.{name}_source_id, $4 || ' ' || s.{name}_source_id, {MAPPED}, true"
             f" FROM {staging.table('examined')} s"
             f" LEFT JOIN (SELECT DISTINCT source_id FROM {staging.problems}"
-            "   WHERE record_type = $4 AND rejects) p"
-            f"  ON p.source_id = s.{column}_source_id"
-            f" WHERE s.{column}_id IS NULL AND NOT s.is_stored{first}"
+            f"   WHERE record_type = $4 AND rejects) p ON p.source_id = s.{name}_source_id"
+            f" WHERE s.{name}_id IS NULL AND NOT s.is_stored{first}"
             f" AND NOT EXISTS (SELECT FROM {staging.ignored} i"
-            f"   WHERE i.record_type = $4 AND i.source_id = s.{column}_source_id)",
+            f"   WHERE i.record_type = $4 AND i.source_id = s.{name}_source_id)",
             code.value,
             _MEMBERSHIP.value,
             field,
@@ -124,62 +171,44 @@ async def _note_dangling(context: RunContext, connection: asyncpg.Connection) ->
 
 
 async def _compare(context: RunContext, connection: asyncpg.Connection, new_ids: NewIds) -> None:
-    """The work table: resolved enrollments by membership against what is stored of those keys."""
+    """The work table: what is resolved, by membership, against what is stored of those groups."""
     staging, tenant = context.staging, context.tenant_id
-    resolved = (
-        "SELECT e.user_id, e.group_id, e.role, min(e.key) AS key,"
-        " bit_xor(e.content) AS content"
-        f" FROM {staging.table('examined')} e"
-        " WHERE e.user_id IS NOT NULL AND e.group_id IS NOT NULL"
-        " GROUP BY e.user_id, e.group_id, e.role"
-    )
-    if not await connection.fetchval("SELECT to_regclass($1)", staging.table("examined")):
-        resolved = (
-            "SELECT NULL::uuid AS user_id, NULL::uuid AS group_id, NULL::text AS role,"
-            " NULL::bigint AS key, NULL::bigint AS content LIMIT 0"
-        )
     await connection.execute(
         f"CREATE UNLOGGED TABLE {staging.work(_MEMBERSHIP)} AS"
         # New ids are given in the order of the unique index, which is then filled in order.
-        f" SELECT coalesce(q.id, {new_ids.sql}) AS id, q.user_id, q.group_id, q.role, q.key,"
-        "  q.hash, q.old_hash, q.action FROM ("
+        f" SELECT coalesce(q.id, {new_ids.sql}) AS id, q.user_id, q.group_id, q.role, q.hash,"
+        "  q.old_hash, q.action FROM ("
         " SELECT m.id, coalesce(s.user_id, m.user_id) AS user_id,"
         "  coalesce(s.group_id, m.group_id) AS group_id, coalesce(s.role, m.role) AS role,"
-        "  s.key, s.content AS hash, m.content_hash AS old_hash,"
+        "  s.content AS hash, m.content_hash AS old_hash,"
         "  CASE WHEN m.id IS NULL THEN 'CREATE' WHEN s.user_id IS NULL THEN 'ARCHIVE'"
-        "   WHEN m.archived_at IS NOT NULL THEN 'RESTORE'"
-        "   WHEN m.content_hash IS DISTINCT FROM s.content THEN 'UPDATE'"
-        "   WHEN m.key_hash IS DISTINCT FROM s.key THEN 'REHASH' ELSE 'NONE' END AS action"
-        f" FROM ({resolved}) s FULL JOIN ("
-        "  SELECT id, user_id, group_id, role::text AS role, key_hash, content_hash, archived_at"
-        f" FROM memberships WHERE tenant_id = '{tenant}' AND origin = 'PROVIDER'"
-        "  AND (archived_at IS NOT NULL"
-        f"   OR key_hash IN (SELECT key FROM {staging.table('differing')}))) m"
-        " ON m.user_id = s.user_id AND m.group_id = s.group_id AND m.role = s.role"
-        " WHERE s.user_id IS NOT NULL OR m.archived_at IS NULL"
+        "   WHEN m.archived_at IS NOT NULL THEN 'RESTORE' ELSE 'UPDATE' END AS action"
+        " FROM (SELECT e.user_id, e.group_id, e.role, bit_xor(e.content) AS content"
+        f"   FROM {staging.table('examined')} e"
+        "   WHERE e.user_id IS NOT NULL AND e.group_id IS NOT NULL"
+        "   GROUP BY e.user_id, e.group_id, e.role) s"
+        " FULL JOIN (SELECT id, user_id, group_id, role::text AS role, content_hash, archived_at"
+        f"   FROM memberships WHERE tenant_id = '{tenant}' AND origin = 'PROVIDER'"
+        "    AND group_id IN (SELECT g.id FROM groups g"
+        f"     JOIN {staging.table('differing')} d ON d.source_id = g.source_id"
+        f"     WHERE g.tenant_id = '{tenant}' AND g.origin = 'PROVIDER')) m"
+        "  ON m.user_id = s.user_id AND m.group_id = s.group_id AND m.role = s.role"
+        " WHERE (s.user_id IS NULL AND m.archived_at IS NULL)"
+        "  OR (s.user_id IS NOT NULL AND (m.id IS NULL OR m.archived_at IS NOT NULL"
+        "   OR m.content_hash IS DISTINCT FROM s.content))"
         " ORDER BY 2, 3) q"
     )
     await connection.execute(f"ANALYZE {staging.work(_MEMBERSHIP)}")
 
 
 async def _store_changes(context: RunContext, connection: asyncpg.Connection) -> None:
+    """Old and new spans; a membership of which only the hash is another is no update."""
     work = context.staging.work(_MEMBERSHIP)
-    changed = "('UPDATE', 'ARCHIVE', 'RESTORE')"
-    if not await connection.fetchval(
-        f"SELECT EXISTS (SELECT FROM {work} WHERE action IN {changed})"
-    ):
-        return
-    examined = context.staging.table("examined")
-    has_staged = await connection.fetchval("SELECT to_regclass($1)", examined)
-    staged = (
-        "SELECT e.user_id, e.group_id, e.role, jsonb_agg(jsonb_build_object("
-        "  'source_id', e.source_id, 'begins_on', e.begins_on, 'ends_on', e.ends_on,"
-        "  'is_primary', e.is_primary) ORDER BY e.source_id) AS spans"
-        f" FROM {examined} e GROUP BY e.user_id, e.group_id, e.role"
-        if has_staged
-        else "SELECT NULL::uuid AS user_id, NULL::uuid AS group_id, NULL::text AS role,"
-        " NULL::jsonb AS spans LIMIT 0"
+    spans = (
+        "jsonb_agg(jsonb_build_object('source_id', {0}.source_id, 'begins_on', {0}.begins_on,"
+        " 'ends_on', {0}.ends_on, 'is_primary', {0}.is_primary) ORDER BY {0}.source_id)"
     )
+    changed = f"(SELECT * FROM {work} WHERE action IN ('UPDATE', 'RESTORE'))"
     await connection.execute(
         "INSERT INTO sync_changes (tenant_id, run_id, record_type, record_id, action,"
         "  planned_hash, old_values, new_values)"
@@ -189,15 +218,23 @@ async def _store_changes(context: RunContext, connection: asyncpg.Connection) ->
         "  CASE w.action WHEN 'ARCHIVE' THEN jsonb_build_object('archived', true)"
         "   ELSE jsonb_build_object('spans', new.spans) END"
         f" FROM {work} w"
-        " LEFT JOIN (SELECT sp.membership_id, jsonb_agg(jsonb_build_object("
-        "   'source_id', sp.source_id, 'begins_on', sp.begins_on, 'ends_on', sp.ends_on,"
-        "   'is_primary', sp.is_primary) ORDER BY sp.source_id) AS spans"
-        f"  FROM membership_spans sp JOIN {work} w2 ON w2.id = sp.membership_id"
-        "    AND w2.action IN ('UPDATE', 'RESTORE')"
-        "  WHERE sp.tenant_id = $1 GROUP BY sp.membership_id) old ON old.membership_id = w.id"
-        f" LEFT JOIN ({staged}) new ON new.user_id = w.user_id AND new.group_id = w.group_id"
-        "  AND new.role = w.role"
-        f" WHERE w.action IN {changed}",
+        f" LEFT JOIN (SELECT c.id, {spans.format('sp')} AS spans FROM membership_spans sp"
+        f"   JOIN {changed} c ON c.id = sp.membership_id"
+        "    WHERE sp.tenant_id = $1 GROUP BY c.id) old ON old.id = w.id"
+        f" LEFT JOIN (SELECT c.id, {spans.format('e')} AS spans"
+        f"   FROM {context.staging.table('examined')} e JOIN {changed} c"
+        "    ON c.user_id = e.user_id AND c.group_id = e.group_id AND c.role = e.role"
+        "   GROUP BY c.id) new ON new.id = w.id"
+        " WHERE w.action IN ('ARCHIVE', 'RESTORE')"
+        "  OR (w.action = 'UPDATE' AND old.spans IS DISTINCT FROM new.spans)",
+        context.tenant_id,
+        context.run_id,
+        _MEMBERSHIP.value,
+    )
+    await connection.execute(
+        f"UPDATE {work} w SET action = 'REHASH' WHERE w.action = 'UPDATE' AND NOT EXISTS ("
+        "  SELECT FROM sync_changes c WHERE c.tenant_id = $1 AND c.run_id = $2"
+        "  AND c.record_type = $3 AND c.record_id = w.id)",
         context.tenant_id,
         context.run_id,
         _MEMBERSHIP.value,

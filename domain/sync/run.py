@@ -190,7 +190,8 @@ async def _start_again_if_lost(context: RunContext) -> None:
         if await context.staging.is_whole(connection):
             return
     if context.state is SyncRunState.SUMMARISING:
-        async with context.step(SyncRunState.SUCCEEDED):
+        is_held = await _is_held(context)
+        async with context.step(SyncRunState.HELD if is_held else SyncRunState.SUCCEEDED):
             pass
     elif context.state in ACTIVE and context.state is not SyncRunState.FETCHING:
         async with context.step(SyncRunState.FETCHING):

@@ -29,18 +29,18 @@ _TYPES = {
 }
 # Beside the record: whether it was not staged by the source but put there from what is stored.
 _STORED = "is_stored boolean NOT NULL DEFAULT false"
-# The hashes of enrollments are made while they come in: the database has time then.
 _HASH_SEED = 1
 _EXTRA = {
     RecordType.GROUP: ", starts_on date, ends_on date",
+    # Where a person was read, which an update of the row does not change.
+    RecordType.USER: ", read_at bigint GENERATED ALWAYS AS IDENTITY",
+    # Hashed while they come in: the database has time then.
     RecordType.MEMBERSHIP: (
-        ", key bigint GENERATED ALWAYS AS (hash_record_extended("
-        f"ROW(user_source_id, group_source_id, role), {_HASH_SEED})) STORED"
-        ", content bigint GENERATED ALWAYS AS (hash_record_extended("
-        f"ROW(source_id, begins_on, ends_on, is_primary), {_HASH_SEED})) STORED"
+        ", content bigint GENERATED ALWAYS AS (hash_record_extended(ROW(source_id, user_source_id,"
+        f" group_source_id, role, begins_on, ends_on, is_primary), {_HASH_SEED})) STORED"
     ),
 }
-MAPPED = "to_jsonb(s) - '{is_stored,key,content,user_id,group_id}'::text[]"
+MAPPED = "to_jsonb(s) - '{is_stored,content,read_at,user_id,group_id,key}'::text[]"
 """SQL for a staged row `s` as the source record that an administrator is shown."""
 
 _NAMES = {

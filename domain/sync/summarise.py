@@ -3,6 +3,7 @@
 import asyncpg
 
 from domain.sync.context import RunContext
+from domain.sync.fetch import delta_types
 from domain.sync.models import SyncRunState
 from domain.validation.codes import RULES, Severity
 
@@ -27,11 +28,14 @@ async def summarise(context: RunContext, *, is_held: bool) -> None:
     )
     async with context.step(following) as connection:
         await _store_errors(context, connection)
+        if not is_held:
+            await _resolve_errors(context, connection)
+            await _end_holds(context, connection)
         await context.staging.drop(connection)
 
 
 async def _store_errors(context: RunContext, connection: asyncpg.Connection) -> None:
-    """New ones open, those seen again count one run more, those not seen are resolved.
+    """New ones open, those seen again count one run more.
 
     An accepted one stays accepted: another value is another fingerprint.
     """
@@ -54,9 +58,34 @@ async def _store_errors(context: RunContext, connection: asyncpg.Connection) -> 
         [code.value for code in RULES],
         [rule.severity.value for rule in RULES.values()],
     )
+
+
+async def _resolve_errors(context: RunContext, connection: asyncpg.Connection) -> None:
+    """Errors that were not seen again are resolved; a delta can tell only of what it names."""
+    staging = context.staging
+    deltas = await delta_types(context, connection)
+    named = " UNION ALL ".join(
+        [f"SELECT record_type, source_id FROM {staging.deleted}"]
+        + [
+            f"SELECT '{name.value}', source_id FROM {staging.of(name)} WHERE NOT is_stored"
+            for name in deltas
+        ]
+    )
     await connection.execute(
-        "UPDATE validation_errors SET state = 'RESOLVED', resolved_at = now()"
-        " WHERE tenant_id = $1 AND state <> 'RESOLVED' AND last_seen_run_id <> $2",
+        "UPDATE validation_errors v SET state = 'RESOLVED', resolved_at = now()"
+        " WHERE v.tenant_id = $1 AND v.state <> 'RESOLVED' AND v.last_seen_run_id <> $2"
+        f" AND (v.record_type <> ALL ($3) OR (v.record_type, v.source_id) IN ({named}))",
         context.tenant_id,
         context.run_id,
+        [name.value for name in deltas],
+    )
+
+
+async def _end_holds(context: RunContext, connection: asyncpg.Connection) -> None:
+    """A run that goes through ends what waited before it."""
+    await connection.execute(
+        "UPDATE holds SET ended_at = now(), ended_by = $2"
+        " WHERE tenant_id = $1 AND ended_at IS NULL",
+        context.tenant_id,
+        f"run {context.run_id}",
     )

@@ -6,6 +6,7 @@ from domain.roster.records import RecordType
 from domain.sync.complete import complete_entity
 from domain.sync.context import RunContext
 from domain.sync.entities import USERS
+from domain.sync.staging import MAPPED
 from domain.validation.codes import Code
 
 _FOLDED = 'casefold({}.username COLLATE "pg_unicode_fast")'
@@ -26,7 +27,7 @@ async def reject_taken_usernames(context: RunContext, connection: asyncpg.Connec
 async def _reject_once(context: RunContext, connection: asyncpg.Connection) -> bool:
     table = context.staging.of(RecordType.USER)
     everybody = (
-        f"SELECT {_FOLDED.format('s')} AS key, s.username, s.source_id, s.ctid AS place,"
+        f"SELECT {_FOLDED.format('s')} AS key, s.username, s.source_id, s.read_at,"
         f"  s.is_stored, false AS is_other FROM {table} s"
         " UNION ALL"
         " SELECT u.username_key, u.username, coalesce(u.source_id, u.id::text), NULL, true, true"
@@ -42,20 +43,20 @@ async def _reject_once(context: RunContext, connection: asyncpg.Connection) -> b
         f" WITH everybody AS ({everybody}), shared AS ({shared})"
         " SELECT e.*, row_number() OVER (PARTITION BY e.key"
         "   ORDER BY e.is_other DESC, e.is_stored DESC, (u.username_key = e.key) IS TRUE DESC,"
-        "   e.place) AS rank"
+        "   e.read_at) AS rank"
         " FROM everybody e JOIN shared USING (key)"
         f" LEFT JOIN users u ON u.tenant_id = '{context.tenant_id}' AND u.source_id = e.source_id"
         "  AND NOT e.is_other"
     )
     done = await connection.execute(
         f"WITH gone AS (DELETE FROM {table} s USING clashes c"
-        "   WHERE c.rank > 1 AND s.ctid = c.place AND NOT s.is_stored RETURNING s.*, c.key)"
+        "   WHERE c.rank > 1 AND s.read_at = c.read_at AND NOT s.is_stored RETURNING s.*, c.key)"
         f" INSERT INTO {context.staging.problems}"
         " (code, record_type, source_id, field, expected, found, cause, record, rejects)"
         " SELECT CASE WHEN w.username = s.username THEN $1 ELSE $2 END, 'USER', s.source_id,"
         " 'username', 'a username of their own',"
         " s.username || ', which belongs to ' || w.source_id || ' as ' || w.username,"
-        " 'USER ' || s.source_id, to_jsonb(s) - '{is_stored,key}'::text[], true"
+        f" 'USER ' || s.source_id, {MAPPED}, true"
         " FROM gone s JOIN clashes w ON w.key = s.key AND w.rank = 1",
         Code.USER_LOGIN_TAKEN.value,
         Code.USER_LOGIN_CASE_CLASH.value,

@@ -2,7 +2,7 @@
 
 Each rule is one or two statements over all records. A rule either drops a value (the record goes
 on) or rejects the record; a rejected record is replaced by what is stored of it, so that it is
-neither changed nor taken for gone.
+neither changed nor taken for gone. What was put there from what is stored is never judged.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import asyncpg
 from domain.roster.records import RecordType
 from domain.sync.complete import complete_enrollments, complete_entity
 from domain.sync.context import RunContext
-from domain.sync.entities import COURSES, GROUPS, SCHOOLS, TERMS, USERS, Entity
+from domain.sync.entities import COURSES, ENTITIES, GROUPS, SCHOOLS, TERMS, USERS, Entity
 from domain.sync.fetch import delta_types
 from domain.sync.models import SyncRunState
 from domain.sync.staging import MAPPED
@@ -63,7 +63,8 @@ async def validate(context: RunContext) -> None:
         rules = Rules(context, connection, frozenset(await delta_types(context, connection)))
         for record_type in RecordType:
             await context.staging.analyze(connection, record_type)
-            await _reject_duplicates(rules, record_type)
+        for entity in ENTITIES:
+            await _reject_duplicates(rules, entity)
         for entity in (SCHOOLS, TERMS, COURSES):
             await rules.complete(entity)
         await _check_schools(rules)
@@ -110,7 +111,7 @@ async def _drop_missing_reference(
     await _note(rules, entity, finding, where=f"s.{column} IS NOT NULL AND {where}")
     await rules.execute(
         f"UPDATE {rules.table(entity)} s SET {column} = NULL"
-        f" WHERE s.{column} IS NOT NULL AND {where}"
+        f" WHERE NOT s.is_stored AND s.{column} IS NOT NULL AND {where}"
     )
 
 
@@ -121,7 +122,8 @@ async def _drop_missing_references(
     table, name = rules.table(entity), parent.record_type.value
     missing = await rules.connection.fetchval(
         f"SELECT array_agg(DISTINCT r.id) FROM {table} s CROSS JOIN unnest(s.{column}) AS r (id)"
-        f" WHERE NOT EXISTS (SELECT FROM {rules.table(parent)} p WHERE p.source_id = r.id)"
+        " WHERE NOT s.is_stored"
+        f" AND NOT EXISTS (SELECT FROM {rules.table(parent)} p WHERE p.source_id = r.id)"
     )
     if not missing:
         return
@@ -140,14 +142,17 @@ async def _drop_missing_references(
     await rules.execute(
         f"UPDATE {table} s SET {column} = ARRAY(SELECT r.id FROM unnest(s.{column})"
         "   WITH ORDINALITY AS r (id, n) WHERE r.id <> ALL ($1) ORDER BY r.n)"
-        f" WHERE s.{column} && $1",
+        f" WHERE NOT s.is_stored AND s.{column} && $1",
         missing,
     )
 
 
-async def _reject_duplicates(rules: Rules, record_type: RecordType) -> None:
-    """The first record of an id is taken; rows of a fresh COPY lie in the order of reading."""
-    table = rules.context.staging.of(record_type)
+async def _reject_duplicates(rules: Rules, entity: Entity) -> None:
+    """The first record of an id is taken; rows of a fresh COPY lie in the order of reading.
+
+    Enrollments with one id are the plan's to find: it looks only where something differs.
+    """
+    table = rules.table(entity)
     await rules.execute(
         "WITH twins AS ("
         f"  SELECT source_id, min(ctid) AS first FROM {table}"
@@ -158,7 +163,7 @@ async def _reject_duplicates(rules: Rules, record_type: RecordType) -> None:
         " SELECT $1, $2, s.source_id, 'sourcedId', 'an id of its own', 'an id used before',"
         f" $2 || ' ' || s.source_id, {MAPPED}, true FROM gone s",
         Code.ID_DUPLICATE.value,
-        record_type.value,
+        entity.record_type.value,
     )
 
 
@@ -237,13 +242,17 @@ async def _check_groups(rules: Rules) -> None:
 
 
 async def _date_groups(rules: Rules) -> None:
-    """A group's dates span its terms; most groups share a few lists of terms."""
+    """A group's dates span its terms; most groups share a few lists of terms.
+
+    A stored group may name a term that is gone: then its dates stay as they are.
+    """
     groups = rules.table(GROUPS)
     await rules.execute(
         f"UPDATE {groups} s SET starts_on = d.starts_on, ends_on = d.ends_on"
         " FROM (SELECT g.ids, min(t.starts_on) AS starts_on, max(t.ends_on) AS ends_on"
         f"   FROM (SELECT DISTINCT term_source_ids AS ids FROM {groups}) g"
-        f"   JOIN {rules.table(TERMS)} t ON t.source_id = ANY (g.ids) GROUP BY g.ids) d"
+        f"   JOIN {rules.table(TERMS)} t ON t.source_id = ANY (g.ids) GROUP BY g.ids"
+        "   HAVING count(DISTINCT t.source_id) = cardinality(g.ids)) d"
         " WHERE d.ids = s.term_source_ids"
     )
 

@@ -183,6 +183,9 @@ def upgrade() -> None:
         sa.Column("created_by_run_id", sa.Uuid(), nullable=True),
         sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("archived_by_run_id", sa.Uuid(), nullable=True),
+        sa.CheckConstraint(
+            "origin = 'PROVIDER' OR source_id IS NULL", name=op.f("ck_courses_source_id")
+        ),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_courses_tenant_id")),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_courses")),
         sa.UniqueConstraint("tenant_id", "source_id", name=op.f("uq_courses_tenant_id_source_id")),
@@ -394,6 +397,9 @@ def upgrade() -> None:
         sa.Column("created_by_run_id", sa.Uuid(), nullable=True),
         sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("archived_by_run_id", sa.Uuid(), nullable=True),
+        sa.CheckConstraint(
+            "origin = 'PROVIDER' OR source_id IS NULL", name=op.f("ck_schools_source_id")
+        ),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_schools_tenant_id")),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_schools")),
         sa.UniqueConstraint("tenant_id", "source_id", name=op.f("uq_schools_tenant_id_source_id")),
@@ -506,6 +512,9 @@ def upgrade() -> None:
         sa.Column("created_by_run_id", sa.Uuid(), nullable=True),
         sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("archived_by_run_id", sa.Uuid(), nullable=True),
+        sa.CheckConstraint(
+            "origin = 'PROVIDER' OR source_id IS NULL", name=op.f("ck_terms_source_id")
+        ),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_terms_tenant_id")),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_terms")),
         sa.UniqueConstraint("tenant_id", "source_id", name=op.f("uq_terms_tenant_id_source_id")),
@@ -551,6 +560,9 @@ def upgrade() -> None:
         sa.Column("created_by_run_id", sa.Uuid(), nullable=True),
         sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("archived_by_run_id", sa.Uuid(), nullable=True),
+        sa.CheckConstraint(
+            "origin = 'PROVIDER' OR source_id IS NULL", name=op.f("ck_users_source_id")
+        ),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_users_tenant_id")),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("pk_users")),
         sa.UniqueConstraint("tenant_id", "source_id", name=op.f("uq_users_tenant_id_source_id")),
@@ -663,6 +675,9 @@ def upgrade() -> None:
         sa.Column("created_by_run_id", sa.Uuid(), nullable=True),
         sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("archived_by_run_id", sa.Uuid(), nullable=True),
+        sa.CheckConstraint(
+            "origin = 'PROVIDER' OR source_id IS NULL", name=op.f("ck_groups_source_id")
+        ),
         sa.ForeignKeyConstraint(
             ["tenant_id", "course_id"],
             ["courses.tenant_id", "courses.id"],
@@ -889,9 +904,6 @@ def upgrade() -> None:
             name=op.f("fk_sync_schedules_tenant_id_integration_id"),
         ),
         sa.PrimaryKeyConstraint("tenant_id", "integration_id", name=op.f("pk_sync_schedules")),
-        sa.UniqueConstraint(
-            "tenant_id", "integration_id", name=op.f("uq_sync_schedules_tenant_id_integration_id")
-        ),
     )
     op.create_index(
         "ix_sync_schedules_next_due_at", "sync_schedules", ["next_due_at"], unique=False
@@ -951,7 +963,6 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
-        sa.Column("key_hash", sa.BigInteger(), nullable=True),
         sa.Column("content_hash", sa.BigInteger(), nullable=True),
         sa.Column("created_by_run_id", sa.Uuid(), nullable=True),
         sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),

@@ -26,7 +26,7 @@ def nights_of(students: int) -> Nights:
     _forget_other_versions(folder)
     return Nights(
         first=_package(folder / f"{students}-first", students, change=0.0),
-        second=_package(folder / f"{students}-second", students, change=CHANGE),
+        second=_package(folder / f"{students}-second-{CHANGE}", students, change=CHANGE),
     )
 
 

@@ -194,7 +194,6 @@ def take_users(
 ) -> tuple[Taken, set[str]]:
     """Also the ids of those who are left out on purpose."""
     taken, refused, guardians, seen = Taken(), set(), set(), set()
-    lacking: list[str] = []
     for row in rows:
         if row.role in GUARDIANS:
             taken.ignored += 1
@@ -207,30 +206,11 @@ def take_users(
             taken.rejected += 1
         else:
             taken.records[row.source_id] = values
-            if len(values.schools) < len(row.orgs):
-                lacking.append(row.source_id)
         if is_readable:
             seen.add(row.source_id)
     keep(taken, before, refused)
-    lose_gone_schools(taken, schools, lacking=lacking, readable=seen)
     settle_usernames(taken, before)
     return taken, guardians
-
-
-def lose_gone_schools(
-    taken: Taken, schools: Taken, *, lacking: Sequence[str], readable: set[str]
-) -> None:
-    """What the loss of a school does beside the loss.
-
-    Who is kept without a readable row loses it too, and whose row names it comes after all others
-    of the feed.
-    """
-    for source_id in taken.kept - readable:
-        values = taken.records[source_id]
-        left = tuple(school for school in values.schools if school in schools.records)
-        taken.records[source_id] = values._replace(schools=left)
-    for source_id in lacking:
-        taken.records[source_id] = taken.records.pop(source_id)
 
 
 def user_values(row: UserRow, schools: Taken) -> UserValues:

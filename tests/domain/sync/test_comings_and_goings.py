@@ -41,9 +41,9 @@ async def test_the_first_night_stores_the_district_as_it_is(story: Story) -> Non
              "PROVIDER"),
             ("bob", "bob", "bob", "Bob", *names, "bob@example.org", None, ["TEACHER"], [], True,
              False, "PROVIDER"),
-            ("cid", "cid", "cid", "Cid", *names, None, None, ["STUDENT"], [], True, False,
+            ("cid", "cid", "cid", "Cid", *names, None, None, ["STUDENT"], ["09"], True, False,
              "PROVIDER"),
-            ("dee", "dee", "dee", "Dee", *names, None, None, ["STUDENT"], [], True, False,
+            ("dee", "dee", "dee", "Dee", *names, None, None, ["STUDENT"], ["09"], True, False,
              "PROVIDER"),
         ],
         "school_affiliations": [

@@ -22,12 +22,6 @@ async def staging_tables(story: Story) -> int:
     return int(count)
 
 
-def without_parents(story: Story) -> None:
-    """Schools that stand alone: no organisation has to be in a package with them."""
-    for row in story.district.orgs:
-        row["parentSourcedId"] = ""
-
-
 async def add_crowd(story: Story) -> None:
     """More people than a type may lose at once."""
     for number in range(20):
@@ -116,7 +110,6 @@ async def test_a_file_that_breaks_off_in_the_middle_fails_the_run(story: Story) 
 
 
 async def test_a_delta_changes_only_what_it_names(story: Story) -> None:
-    without_parents(story)
     await story.night()
     before = await story.roster()
     full_users, full_enrollments = story.district.users.rows, story.district.enrollments.rows
@@ -148,7 +141,6 @@ async def test_a_delta_changes_only_what_it_names(story: Story) -> None:
 
 
 async def test_a_delta_takes_one_span_of_two(story: Story) -> None:
-    without_parents(story)
     story.district.enroll("e6", "ann", "g1", beginDate="2027-01-04")
     await story.night()
     story.district.enrollments.rows = []
@@ -160,7 +152,6 @@ async def test_a_delta_takes_one_span_of_two(story: Story) -> None:
 
 
 async def test_usernames_are_swapped_by_a_delta_and_not_taken_by_one(story: Story) -> None:
-    without_parents(story)
     await story.night()
     rows = {row["sourcedId"]: row for row in story.district.users}
     story.district.users.rows = [
@@ -177,7 +168,6 @@ async def test_usernames_are_swapped_by_a_delta_and_not_taken_by_one(story: Stor
 
 
 async def test_a_bulk_file_beside_absent_ones_is_compared_alone(story: Story) -> None:
-    without_parents(story)
     await story.night()
     story.district.enrollments.take("e3")
     run = await story.night(enrollments="bulk")
