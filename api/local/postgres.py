@@ -37,7 +37,6 @@ ORPHAN_SECONDS = 15.0  # what the children of a killed server get to end by them
 DEFAULTS = {
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
-    "wal_compression": "pglz",
     "max_connections": "100",
     "autovacuum": "on",
     "timezone": "UTC",

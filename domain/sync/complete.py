@@ -34,7 +34,10 @@ async def complete_entity(
         connection,
         entity.record_type,
         columns=columns,
-        stored=f"{entity.stored} AND r.archived_at IS NULL",
+        stored=entity.stored_rows(
+            f"SELECT id FROM {entity.table} WHERE tenant_id = $1 AND archived_at IS NULL"
+            + ("" if is_delta else " AND source_id = ANY ($3)")
+        ),
         is_delta=is_delta,
     )
 

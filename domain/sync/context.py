@@ -97,7 +97,7 @@ class RunContext:
         self.counts.setdefault(record_type, {}).update(numbers)
 
 
-_FEW = 5_000
+_FEW = 20_000
 
 
 async def allow_nested_loops(connection: asyncpg.Connection, rows: int | None) -> None:

@@ -12,8 +12,8 @@ from domain.roster.records import Course, Group, Record, RecordType, School, Ter
 class Entity(NamedTuple):
     """`compared` are the staged columns whose hash tells whether a record changed.
 
-    `stored` selects stored rows `r` of the tenant `$1` in the record's shape, and may be narrowed
-    by further conditions. `references` are joins, from the staged row `s`, that resolve source
+    `stored` selects rows `r` of the tenant `$1` in the record's shape; see `stored_rows`.
+    `references` are joins, from the staged row `s`, that resolve source
     ids; `values` say where a column's value comes from if not from the staged column of its name.
     """
 
@@ -24,6 +24,14 @@ class Entity(NamedTuple):
     stored: str
     references: str = ""
     values: dict[str, str] = {}  # noqa: RUF012 - a NamedTuple's default is never changed
+
+    def stored_rows(self, ids: str | None = None) -> str:
+        """SQL for what is stored; of all records, or of those whose ids the query `ids` selects."""
+
+        def of(column: str) -> str:
+            return "" if ids is None else f" AND {column} IN ({ids})"
+
+        return self.stored.format(of_r=of("r.id"), of_user=of("sa.user_id"))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -43,7 +51,7 @@ def _plain(record_type: RecordType, table: str, record: type[Record]) -> Entity:
         compared=fields[1:],
         stored=(
             f"SELECT r.id, {', '.join(f'r.{field}' for field in fields)}"
-            f" FROM {table} r WHERE r.tenant_id = $1 AND r.origin = 'PROVIDER'"
+            f" FROM {table} r WHERE r.tenant_id = $1 AND r.origin = 'PROVIDER'{{of_r}}"
         ),
     )
 
@@ -64,7 +72,7 @@ GROUPS = Entity(
         " FROM groups r"
         " JOIN schools sc ON sc.tenant_id = r.tenant_id AND sc.id = r.school_id"
         " LEFT JOIN courses co ON co.tenant_id = r.tenant_id AND co.id = r.course_id"
-        " WHERE r.tenant_id = $1 AND r.origin = 'PROVIDER'"
+        " WHERE r.tenant_id = $1 AND r.origin = 'PROVIDER'{of_r}"
     ),
     references=(
         "JOIN schools sc ON sc.tenant_id = $1 AND sc.source_id = s.school_source_id"
@@ -79,7 +87,7 @@ USERS = Entity(
     compared=User._fields[1:],
     stored=(
         "SELECT r.id, r.source_id, r.username, r.given_name, r.family_name, r.roles,"
-        " coalesce(a.school_source_ids, '{}') AS school_source_ids,"
+        " coalesce(a.school_source_ids, '{{}}') AS school_source_ids,"
         " r.preferred_given_name, r.preferred_family_name, r.email, r.number, r.grades,"
         " r.is_enabled"
         " FROM users r"
@@ -87,8 +95,8 @@ USERS = Entity(
         "   array_agg(sc.source_id ORDER BY sa.position) AS school_source_ids"
         "   FROM school_affiliations sa"
         "   JOIN schools sc ON sc.tenant_id = sa.tenant_id AND sc.id = sa.school_id"
-        "   WHERE sa.tenant_id = $1 GROUP BY sa.user_id) a ON a.user_id = r.id"
-        " WHERE r.tenant_id = $1 AND r.origin = 'PROVIDER'"
+        "   WHERE sa.tenant_id = $1{of_user} GROUP BY sa.user_id) a ON a.user_id = r.id"
+        " WHERE r.tenant_id = $1 AND r.origin = 'PROVIDER'{of_r}"
     ),
 )
 

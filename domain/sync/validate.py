@@ -121,9 +121,9 @@ async def _drop_missing_references(
     """Ids that are not in the feed are left out of a list of references, with a problem each."""
     table, name = rules.table(entity), parent.record_type.value
     missing = await rules.connection.fetchval(
-        f"SELECT array_agg(DISTINCT r.id) FROM {table} s CROSS JOIN unnest(s.{column}) AS r (id)"
-        " WHERE NOT s.is_stored"
-        f" AND NOT EXISTS (SELECT FROM {rules.table(parent)} p WHERE p.source_id = r.id)"
+        f"SELECT array_agg(DISTINCT r.id) FROM (SELECT DISTINCT {column} AS ids FROM {table}"
+        "   WHERE NOT is_stored) s CROSS JOIN unnest(s.ids) AS r (id)"
+        f" WHERE NOT EXISTS (SELECT FROM {rules.table(parent)} p WHERE p.source_id = r.id)"
     )
     if not missing:
         return

@@ -160,7 +160,6 @@ def test_postgres_is_set_up_for_a_laptop_and_takes_settings(data_dir: Path) -> N
         "synchronous_commit": "on",
         "shared_buffers": "256MB",
         "max_wal_size": "4GB",
-        "wal_compression": "pglz",
         "max_connections": "100",
         "autovacuum": "on",
         "data_checksums": "on",
