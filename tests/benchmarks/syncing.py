@@ -6,7 +6,6 @@ prints {"seconds": …, "peak_memory_mb": …}.
 
 import asyncio
 import base64
-import gc
 import json
 import resource
 import sys
@@ -19,6 +18,7 @@ from domain.providers import open_source
 from domain.resources import open_resources
 from domain.secrets import KeyRing
 from domain.sync.run import work
+from worker.main import calm_collector
 
 # A package needs no credentials: any key will do.
 KEY = "bench:" + base64.b64encode(bytes(32)).decode()
@@ -49,5 +49,5 @@ def _peak_memory() -> int:
 
 if __name__ == "__main__":
     configure_logs(is_quiet=True)
-    gc.freeze()  # as worker.main does
+    calm_collector()
     sys.stdout.write(json.dumps(asyncio.run(measure_sync(sys.argv[1], sys.argv[2]))))
