@@ -8,7 +8,7 @@ UV = $$(command -v uv || echo $(BIN)/uv)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench lock clean
+.PHONY: help demo up test check bench docs schema lock clean
 .DELETE_ON_ERROR:
 
 help: ## Say what can be made
@@ -32,6 +32,12 @@ check: $(INSTALLED) ## Check format, style, types and walls between the packages
 
 bench: $(INSTALLED) ## Measure the speed of syncs and queries
 	@$(BIN)/python -m tests.benchmarks
+
+docs: $(INSTALLED) ## Write docs/validation.md anew from the table of codes
+	@$(BIN)/python -m domain.validation.page > docs/validation.md
+
+schema: $(INSTALLED) ## Write the published GraphQL schema anew
+	@$(BIN)/python -m api.graphql.schema > api/graphql/schema.graphql
 
 lock: $(INSTALLED) ## Write requirements.lock anew after a change of pyproject.toml
 	@$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
