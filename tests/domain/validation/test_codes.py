@@ -9,7 +9,9 @@ from domain.validation.page import page
 def test_every_code_says_what_is_wrong_what_was_done_and_what_to_do() -> None:
     assert set(RULES) == set(Code)
     for code, rule in RULES.items():
-        assert rule.title and rule.effect.endswith(".") and rule.remedy.endswith("."), code
+        assert rule.title, code
+        assert rule.effect.endswith("."), code
+        assert rule.remedy.endswith("."), code
 
 
 def test_the_page_of_codes_is_current(request: pytest.FixtureRequest) -> None:
