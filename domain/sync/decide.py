@@ -33,7 +33,17 @@ class Verdict(NamedTuple):
         return bool(self.reasons)
 
     def as_json(self) -> str:
-        return json.dumps([reason._asdict() for reason in self.reasons])
+        return json.dumps(
+            [
+                {
+                    "code": reason.code.value,
+                    "record_type": reason.record_type.value,
+                    "count": reason.archived,
+                    "of": reason.stored,
+                }
+                for reason in self.reasons
+            ]
+        )
 
 
 WATCHED = (RecordType.SCHOOL, RecordType.GROUP, RecordType.USER, RecordType.MEMBERSHIP)

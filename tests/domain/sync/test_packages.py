@@ -42,12 +42,12 @@ async def test_a_night_without_people_is_held_and_the_next_good_one_runs(story: 
     assert await read_places(story.see) == places
     reasons = await story.see.fetchval("SELECT reasons FROM holds WHERE run_id = $1", held.id)
     assert json.loads(reasons) == [
-        {"code": "HOLD_TYPE_EMPTY", "record_type": "USER", "archived": 24, "stored": 24},
+        {"code": "HOLD_TYPE_EMPTY", "record_type": "USER", "count": 24, "of": 24},
         {
             "code": "HOLD_TYPE_EMPTY",
             "record_type": "MEMBERSHIP",
-            "archived": 25,
-            "stored": 25,
+            "count": 25,
+            "of": 25,
         },
     ]
     assert await staging_tables(story) == 0
