@@ -1,6 +1,6 @@
 """Who may use a field: one class for each sentence. Every root field has one."""
 
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import strawberry
 from strawberry.permission import BasePermission
@@ -15,9 +15,10 @@ class _Sentence(BasePermission):
     """Asked once for a field, never awaited: the caller is known before anything is executed."""
 
     message: str
+    scope: ClassVar[Scope | None] = None
 
     def allows(self, caller: Caller) -> bool:
-        raise NotImplementedError
+        return self.scope is None or self.scope in caller.scopes
 
     @override
     def has_permission(
@@ -35,33 +36,20 @@ class IsSignedIn(_Sentence):
 
     message = "Sign in with a valid token."
 
-    @override
-    def allows(self, caller: Caller) -> bool:
-        return True
-
 
 class MayReadRosters(_Sentence):
-    message = f"This needs a token with the scope {Scope.ROSTER_READ.value}."
-
-    @override
-    def allows(self, caller: Caller) -> bool:
-        return Scope.ROSTER_READ in caller.scopes
+    scope = Scope.ROSTER_READ
+    message = f"This needs a token with the scope {scope.value}."
 
 
 class MayRunSyncs(_Sentence):
-    message = f"This needs a token with the scope {Scope.SYNC_RUN.value}."
-
-    @override
-    def allows(self, caller: Caller) -> bool:
-        return Scope.SYNC_RUN in caller.scopes
+    scope = Scope.SYNC_RUN
+    message = f"This needs a token with the scope {scope.value}."
 
 
 class MayAdminister(_Sentence):
-    message = f"This needs a token with the scope {Scope.TENANT_ADMIN.value}."
-
-    @override
-    def allows(self, caller: Caller) -> bool:
-        return Scope.TENANT_ADMIN in caller.scopes
+    scope = Scope.TENANT_ADMIN
+    message = f"This needs a token with the scope {scope.value}."
 
 
 class IsOperator(_Sentence):

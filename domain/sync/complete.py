@@ -80,6 +80,7 @@ async def _complete(
     )
     if not is_delta and not rejected:
         return
+    # Both kinds of the condition get the same arguments: a mention gives each its type.
     await connection.execute(
         f"INSERT INTO {staged} ({columns}, is_stored)"
         f" SELECT {columns}, true FROM ({stored}) r WHERE {wanted}"

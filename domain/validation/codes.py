@@ -271,7 +271,3 @@ RULES: dict[Code, Rule] = {
         "Tell support the id of the run; the next run tries again.",
     ),
 }  # fmt: skip
-
-
-def severity_of(code: Code) -> Severity:
-    return RULES[code].severity
