@@ -14,8 +14,8 @@ MAKEFLAGS += --no-print-directory
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(INSTALLED) ## Show all of Homerow with a made-up district (ONCE=1: end afterwards; STUDENTS=n)
-	@$(BIN)/homerow demo $(if $(filter-out 0 no,$(ONCE)),--once) $(if $(STUDENTS),--students $(STUDENTS))
+demo: $(INSTALLED) ## Show all of Homerow with a made-up district (ONCE=1: end afterwards; STUDENTS=n; PROVIDER=clever|classlink|oneroster: from a fake of it)
+	@$(BIN)/homerow demo $(if $(filter-out 0 no,$(ONCE)),--once) $(if $(STUDENTS),--students $(STUDENTS)) $(if $(PROVIDER),--provider $(PROVIDER))
 
 up: $(INSTALLED) ## Start servers, worker and API
 	@$(BIN)/homerow up

@@ -1,11 +1,15 @@
-"""The demo: a made-up district, synced for two nights through the API, the queue and the worker."""
+"""The demo: a made-up district, synced for two nights through the API, the queue and the worker.
+
+Its files are read as they are, or served by a fake of another provider beside it.
+"""
 
 import asyncio
 import fcntl
 import json
 import shutil
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,12 +18,14 @@ import httpx2
 from rich.console import Console
 
 from api import runs
+from api.fakes import Fake, fake_provider
 from api.generator.package import expected_path, generate
 from api.local import LocalServerError, servers
 from api.local.postgres import find_postgres
 from api.local.processes import made, opened
 from api.local.valkey import find_valkey
 from api.processes import Serving, require_all_alive, serving, watch
+from api.providers import platform_of
 from api.runs import Report, Show, chain
 from api.showing import counts_table, progress_bar, runs_table
 from api.site import Site, open_site
@@ -39,6 +45,18 @@ STUDENTS = 2000
 SEED = 1
 CHANGE = 0.02
 SLUG = "springfield"
+
+_CHANGES = ("created", "updated", "archived", "restored", "unchanged")
+_UNTOLD = {
+    Provider.CLEVER: frozenset(
+        {
+            ("USER", "archived"),
+            ("MEMBERSHIP", "updated"),
+            ("MEMBERSHIP", "archived"),
+            ("MEMBERSHIP", "unchanged"),
+        }
+    )
+}
 
 SUMMARY = """
 query Summary($slug: String!) {
@@ -86,27 +104,76 @@ EXAMPLES = (
 )
 
 
-def run_demo(settings: Settings, console: Console, *, students: int, once: bool) -> bool:
+@dataclass(frozen=True, slots=True)
+class District:
+    """A made-up district, and where Homerow gets it from: its folder, or a provider's API."""
+
+    package: Path
+    students: int
+    fake: Fake | None
+
+    def configuration(self) -> Configuration:
+        if self.fake is None:
+            return Configuration(Provider.ONEROSTER_CSV, {"path": str(self.package)})
+        told = self.fake.told
+        return Configuration(told.provider, told.settings, told.credentials)
+
+    def write(self, change: float) -> None:
+        """The district writes its files anew into the same folder."""
+        generate(self.package, students=self.students, seed=SEED, change=change)
+
+    def expected(self) -> dict[str, Any]:
+        """What the generator expects, as far as the provider can tell it."""
+        expected: dict[str, Any] = json.loads(expected_path(self.package).read_text())
+        if self.fake is not None:
+            expected = told_by(self.fake.told.provider, expected)
+        return expected
+
+
+def run_demo(
+    settings: Settings, console: Console, *, provider: Provider, students: int, once: bool
+) -> bool:
     """Whether the second night was as the generator expected. Stays up unless it is `once`."""
     folder = settings.data_dir / "demo"
-    with _own_folder(folder), open_site(_demo_settings(settings, folder)) as site:
+    with ExitStack() as stack:
+        stack.enter_context(_own_folder(folder))
+        district = stack.enter_context(_district(folder, provider, students))
+        site = stack.enter_context(open_site(_demo_settings(settings, folder, district.fake)))
         console.print("Starting the servers, the worker and the API …")
         asyncio.run(site.migrate())
-        with serving(site) as served:
-            reports, expected = asyncio.run(_two_nights(site, served, console, students))
-            is_as_expected = _show(console, reports, expected)
-            _show_api(console, served, asyncio.run(_token(site)))
-            if not once:
-                console.print("\nCtrl-C ends the demo.")
-                with suppress(KeyboardInterrupt):
-                    watch(served.children)
+        served = stack.enter_context(serving(site))
+        reports = asyncio.run(_two_nights(site, served, console, district))
+        is_as_expected = _show(console, reports, district)
+        _show_api(console, served, asyncio.run(_token(site)))
+        if not once:
+            console.print("\nCtrl-C ends the demo.")
+            with suppress(KeyboardInterrupt):
+                watch(served.children)
     return is_as_expected
 
 
-def _demo_settings(settings: Settings, folder: Path) -> Settings:
+@contextmanager
+def _district(folder: Path, provider: Provider, students: int) -> Generator[District]:
+    """The first night's files, and the fake that serves them where one is asked for."""
+    package = folder.resolve() / "roster"
+    generate(package, students=students, seed=SEED)
+    if provider is Provider.ONEROSTER_CSV:
+        yield District(package, students, None)
+        return
+    with fake_provider(provider, package) as fake:
+        yield District(package, students, fake)
+
+
+def _demo_settings(settings: Settings, folder: Path, fake: Fake | None) -> Settings:
     """The port and the host are the user's; servers, data and keys are the demo's own."""
+    given = {
+        name.removeprefix("HOMEROW_").lower(): value
+        for name, value in (fake.told.environment if fake else {}).items()
+    }
+    parsed = Settings.model_validate(given)
     return settings.model_copy(
         update={
+            **{name: getattr(parsed, name) for name in given},
             "environment": Environment.LOCAL,
             "data_dir": folder,
             "database_url": None,
@@ -148,24 +215,24 @@ def _is_served(folder: Path) -> bool:
 
 
 async def _two_nights(
-    site: Site, served: Serving, console: Console, students: int
-) -> tuple[dict[str, Report], dict[str, Any]]:
-    """The reports, and what the generator expects of the second night."""
-    package = site.settings.data_dir.resolve() / "roster"
+    site: Site, served: Serving, console: Console, district: District
+) -> dict[str, Report]:
     reports = {}
     async with site.resources(DatabaseRole.API) as resources:
-        tenant_id = await _create_tenant(resources, package)
+        tenant_id = await _create_tenant(resources, district.configuration())
         for title, change in (("first night", 0.0), ("second night", CHANGE)):
-            # The district writes its files anew into the same folder.
-            generate(package, students=students, seed=SEED, change=change)
-            console.print(f"Syncing the {title} of a district with {students:,} students …")
+            if change:
+                district.write(change)
+            console.print(
+                f"Syncing the {title} of a district with {district.students:,} students …"
+            )
             with progress_bar(console) as bar:
                 show = chain(bar, lambda _: require_all_alive(served.children))
                 reports[title] = await _sync(resources.database, tenant_id, show)
-    return reports, json.loads(expected_path(package).read_text())
+    return reports
 
 
-async def _create_tenant(resources: Resources, package: Path) -> UUID:
+async def _create_tenant(resources: Resources, configuration: Configuration) -> UUID:
     tenant_id = new_id()
     async with resources.database.transaction(tenant_id) as session:
         await create_tenant(
@@ -178,7 +245,7 @@ async def _create_tenant(resources: Resources, package: Path) -> UUID:
         await configure_integration(
             session,
             tenant_id=tenant_id,
-            configuration=Configuration(Provider.ONEROSTER_CSV, {"path": str(package)}),
+            configuration=replace(configuration, platform=platform_of(resources.hosts)),
             keys=resources.keys,
             caller=COMMAND_LINE,
             now=utc_now(),
@@ -194,17 +261,36 @@ async def _sync(database: Database, tenant_id: UUID, show: Show) -> Report:
     return await runs.report(database, tenant_id=tenant_id, run_id=run_id)
 
 
-def _show(console: Console, reports: Mapping[str, Report], expected: Mapping[str, Any]) -> bool:
+def _show(console: Console, reports: Mapping[str, Report], district: District) -> bool:
     console.print(counts_table(reports), runs_table(reports))
     for title, of in reports.items():
         if of.failure is not None:
             console.print(f"The {title} failed: {' '.join(of.failure)}", markup=False)
-    differences = list_differences(reports["second night"], expected)
+    differences = list_differences(reports["second night"], district.expected())
     if not differences:
-        console.print("The second night's counts are exactly what the generator expected.")
+        can_tell = (
+            f", as far as {district.fake.told.provider.value} can tell" if district.fake else ""
+        )
+        console.print(
+            f"The second night's counts are exactly what the generator expected{can_tell}."
+        )
     for difference in differences:
         console.print(f"Not as the generator expected: {difference}")
     return not differences
+
+
+def told_by(provider: Provider, expected: Mapping[str, Any]) -> dict[str, Any]:
+    """What is expected of a provider that is not the files themselves: the changes it can tell.
+
+    How many rows were read or refused differs: Clever lists people by section, without dates, and
+    nobody whose role it does not know; of two copies of a row one is taken without a word.
+    """
+    untold = _UNTOLD.get(provider, frozenset())
+    counts = {
+        kind: {name: numbers[name] for name in _CHANGES if (kind, name) not in untold}
+        for kind, numbers in expected["counts"].items()
+    }
+    return {"counts": counts}
 
 
 def list_differences(of: Report, expected: Mapping[str, Any]) -> list[str]:
@@ -214,8 +300,10 @@ def list_differences(of: Report, expected: Mapping[str, Any]) -> list[str]:
         for kind, numbers in expected["counts"].items()
         for name, number in numbers.items()
     }
-    for code in sorted({*of.errors, *expected["errors"]}):
-        pairs[code] = (of.errors.get(code, 0), expected["errors"].get(code, 0))
+    errors = expected.get("errors")
+    if errors is not None:
+        for code in sorted({*of.errors, *errors}):
+            pairs[code] = (of.errors.get(code, 0), errors.get(code, 0))
     return [
         f"{what}: {found:,} instead of {wanted:,}"
         for what, (found, wanted) in pairs.items()

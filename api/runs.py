@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from domain.clock import utc_now
 from domain.database import Database
 from domain.people.callers import COMMAND_LINE
-from domain.providers import open_source
+from domain.resources import Resources
 from domain.roster.records import RecordType
 from domain.sync.models import SyncMode, SyncRun, SyncTrigger
 from domain.sync.run import work
@@ -98,12 +98,13 @@ async def follow(database: Database, *, tenant_id: UUID, run_id: UUID, show: Sho
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def work_here(database: Database, *, tenant_id: UUID, run_id: UUID, show: Show) -> None:
+async def work_here(resources: Resources, *, tenant_id: UUID, run_id: UUID, show: Show) -> None:
     """Do a worker's part until the run is finished; what waits before it is done as well."""
+    database = resources.database
     following = asyncio.create_task(follow(database, tenant_id=tenant_id, run_id=run_id, show=show))
     try:
         while (await _read_run(database, tenant_id=tenant_id, run_id=run_id)).finished_at is None:
-            if await work(database, open_source) is None:
+            if await work(database, resources.open_source, resources.keys) is None:
                 # Another worker has it, and we take over only once that one falls silent.
                 await asyncio.sleep(_POLL_SECONDS)
         await following

@@ -15,6 +15,7 @@ from api.app import create_app
 from api.signals import stop_on_signals
 from domain.database import DatabaseRole
 from domain.logs import configure_logs
+from domain.providers.hosts import Hosts
 from domain.resources import Resources, open_resources
 from domain.secrets import KeyRing
 from domain.settings import Environment, read_settings
@@ -61,6 +62,7 @@ def main() -> None:
         database_url=settings.database_url.get_secret_value(),
         redis_url=settings.redis_url.get_secret_value(),
         keys=KeyRing.parse(settings.secret_keys.get_secret_value()),
+        hosts=Hosts.of(settings),
         role=DatabaseRole.API,
     )
     with socket.socket(fileno=int(sys.argv[1])) as listener:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from api.local import find_running, local_secret, servers
 from api.migrate import migrate
 from domain.database import DatabaseRole
+from domain.providers.hosts import Hosts
 from domain.resources import Resources, open_resources
 from domain.secrets import KeyRing
 from domain.settings import Environment, Settings
@@ -20,6 +22,15 @@ from domain.settings import Environment, Settings
 PACKAGES = Path(__file__).resolve().parents[1]
 """The folder of api, worker and domain."""
 SUPERUSER = "postgres"
+PROVIDER_SETTINGS = (
+    "allow_private_providers",
+    "clever_api_url",
+    "clever_oauth_url",
+    "clever_client_id",
+    "clever_client_secret",
+    "classlink_proxy_url",
+    "classlink_token",
+)
 
 
 class SettingsError(Exception):
@@ -76,6 +87,28 @@ class Site:
             "HOMEROW_DATABASE_URL": self.login_url(role.value),
             "HOMEROW_REDIS_URL": self.redis_url,
             "HOMEROW_SECRET_KEYS": self.key_text(),
+            **self._provider_environment(),
+        }
+
+    def hosts(self) -> Hosts:
+        return Hosts.of(self.settings.model_copy(update=self._private_providers()))
+
+    def _private_providers(self) -> dict[str, bool]:
+        """Beside embedded servers a fake provider is likelier than an attack."""
+        if self.settings.allow_private_providers is None:
+            return {"allow_private_providers": self.is_embedded}
+        return {}
+
+    def _provider_environment(self) -> dict[str, str]:
+        """The settings of the providers, whether they came from the environment or not."""
+        settings = self.settings.model_copy(update=self._private_providers())
+        values = {name: getattr(settings, name) for name in PROVIDER_SETTINGS}
+        return {
+            f"HOMEROW_{name.upper()}": value.get_secret_value()
+            if isinstance(value, SecretStr)
+            else str(value)
+            for name, value in values.items()
+            if value is not None
         }
 
     @asynccontextmanager
@@ -84,6 +117,7 @@ class Site:
             database_url=self.login_url(role.value),
             redis_url=self.redis_url,
             keys=self.keys(),
+            hosts=self.hosts(),
             role=role,
         ) as opened:
             yield opened

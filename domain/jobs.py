@@ -21,6 +21,9 @@ class JobQueue(Protocol):
 WAKE = Job("wake")
 """There is a run to claim."""
 
+CHECK = Job("check")
+"""There is a connection to be tried."""
+
 
 def enqueue(session: AsyncSession, job: Job) -> None:
     session.info.setdefault("jobs", []).append(job)

@@ -1,11 +1,15 @@
-"""What both processes are made of: the database, the queue and the keys."""
+"""What both processes are made of: the database, the queue, the keys and the providers."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from domain.database import Database, DatabaseRole, create_engine
+from domain.providers import open_source
+from domain.providers.hosts import Hosts
 from domain.queue import ArqQueue
+from domain.roster.source import SourceOpener
 from domain.secrets import KeyRing
 
 
@@ -15,11 +19,13 @@ class Resources:
     queue: ArqQueue
     keys: KeyRing
     redis_url: str
+    open_source: SourceOpener
+    hosts: Hosts
 
 
 @asynccontextmanager
 async def open_resources(
-    *, database_url: str, redis_url: str, keys: KeyRing, role: DatabaseRole
+    *, database_url: str, redis_url: str, keys: KeyRing, hosts: Hosts, role: DatabaseRole
 ) -> AsyncGenerator[Resources]:
     queue = await ArqQueue.connect(redis_url)
     engine = create_engine(database_url, role)
@@ -29,6 +35,8 @@ async def open_resources(
             queue=queue,
             keys=keys,
             redis_url=redis_url,
+            open_source=partial(open_source, hosts=hosts),
+            hosts=hosts,
         )
     finally:
         await engine.dispose()

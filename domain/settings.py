@@ -18,6 +18,11 @@ class Settings(BaseSettings):
     `secret_keys` seal the providers' credentials: "id:key" pairs, separated by commas, the first
     one for new secrets; each key is 32 bytes as base64. In the local environment a key is made
     once and kept in the data folder; elsewhere there is no default.
+
+    The providers' addresses can be a regional host's, a proxy's or a fake's. What opens them for
+    all tenants is here, a tenant's own is with its integration. Private and unencrypted addresses
+    are refused unless `allow_private_providers` says otherwise; unset, it follows the servers:
+    yes where they are embedded.
     """
 
     model_config = SettingsConfigDict(env_prefix="HOMEROW_", frozen=True, extra="ignore")
@@ -30,6 +35,13 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 8000
     public_url: str | None = None
+    allow_private_providers: bool | None = None
+    clever_api_url: str = "https://api.clever.com"
+    clever_oauth_url: str = "https://clever.com"
+    clever_client_id: str | None = None
+    clever_client_secret: SecretStr | None = None
+    classlink_proxy_url: str = "https://oneroster-proxy.classlink.io"
+    classlink_token: SecretStr | None = None
 
 
 def read_settings() -> Settings:

@@ -16,6 +16,7 @@ from api.migrate import migrate
 from domain.database import DatabaseRole
 from domain.resources import Resources, open_resources
 from domain.secrets import KeyRing
+from tests.sources import HOSTS
 
 settings.register_profile("soak")
 
@@ -112,6 +113,7 @@ async def resources(
         database_url=database_url[DatabaseRole.API],
         redis_url=local_servers.redis_url,
         keys=keys,
+        hosts=HOSTS,
         role=DatabaseRole.API,
     ) as opened:
         yield opened
@@ -125,6 +127,7 @@ async def worker_resources(
         database_url=database_url[DatabaseRole.WORKER],
         redis_url=local_servers.redis_url,
         keys=keys,
+        hosts=HOSTS,
         role=DatabaseRole.WORKER,
     ) as opened:
         yield opened

@@ -10,15 +10,19 @@ from arq import cron
 from arq.worker import Worker, func
 
 from domain.database import DatabaseRole
-from domain.jobs import WAKE
+from domain.jobs import CHECK, WAKE
 from domain.logs import configure_logs
+from domain.providers.hosts import Hosts
 from domain.queue import encode_job, redis_settings
 from domain.resources import Resources, open_resources
 from domain.secrets import KeyRing
 from domain.settings import Settings, read_settings
-from worker.tasks import WorkerContext, clean, tick, wake
+from worker.discover import discover
+from worker.tasks import RUNS_AT_ONCE, WorkerContext, check, clean, tick, wake
 
-RUNS_AT_ONCE = 4
+_SHORT_JOBS = 2
+"""Places for what never takes long: trying a connection, and the clock's ticks."""
+_MINUTES = 60
 _HOURS = 3600
 _TICKS = {0, 20, 40}
 """Seconds of every minute: a dead worker's run is taken over within a minute."""
@@ -33,7 +37,10 @@ def create_worker(resources: Resources) -> Worker:
     what is to be done.
     """
     return Worker(
-        functions=[func(wake, name=WAKE.name, keep_result=0, timeout=24 * _HOURS, max_tries=1)],
+        functions=[
+            func(wake, name=WAKE.name, keep_result=0, timeout=24 * _HOURS, max_tries=1),
+            func(check, name=CHECK.name, keep_result=0, timeout=30 * _MINUTES, max_tries=1),
+        ],
         cron_jobs=[
             cron(
                 tick,
@@ -45,10 +52,20 @@ def create_worker(resources: Resources) -> Worker:
                 max_tries=1,
             ),
             cron(clean, name="clean", minute=7, second=0, keep_result=0, max_tries=1),
+            # Not on the hour, when everybody asks.
+            cron(
+                discover,
+                name="discover",
+                minute=23,
+                second=41,
+                timeout=_HOURS / 2,
+                keep_result=0,
+                max_tries=1,
+            ),
         ],
         redis_settings=redis_settings(resources.redis_url),
         ctx={"homerow": WorkerContext(resources)},
-        max_jobs=RUNS_AT_ONCE,
+        max_jobs=RUNS_AT_ONCE + _SHORT_JOBS,
         job_completion_wait=10,
         poll_delay=0.2,
         job_serializer=encode_job,
@@ -67,6 +84,7 @@ async def run(settings: Settings) -> None:
         database_url=settings.database_url.get_secret_value(),
         redis_url=settings.redis_url.get_secret_value(),
         keys=KeyRing.parse(settings.secret_keys.get_secret_value()),
+        hosts=Hosts.of(settings),
         role=DatabaseRole.WORKER,
     ) as resources:
         log.info("worker_started")

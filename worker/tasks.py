@@ -1,13 +1,27 @@
 """What the worker does when it is woken: unpack, call the domain, nothing else."""
 
-from dataclasses import dataclass
-from typing import Any, cast
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
 
 from domain.clock import utc_now
-from domain.providers import open_source
+from domain.integrations.checks import delete_old_checks, perform_check
 from domain.resources import Resources
 from domain.sync.due import start_due_runs
 from domain.sync.run import reap, work
+
+RUNS_AT_ONCE: Final = 4
+
+
+@dataclass(slots=True)
+class Places:
+    """How many of the worker's places for runs are taken, and whether there was another call.
+
+    The jobs beside them are short: nobody who tries a connection waits for a long sync.
+    """
+
+    taken: int = 0
+    is_called: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +29,7 @@ class WorkerContext:
     """The one key of ours in arq's untyped context."""
 
     resources: Resources
+    places: Places = field(default_factory=Places)
 
     @classmethod
     def of(cls, ctx: dict[str, Any]) -> "WorkerContext":
@@ -22,18 +37,39 @@ class WorkerContext:
 
 
 async def wake(ctx: dict[str, Any]) -> None:
-    """Work on runs until there is none. A wake-up names no run: the rows say what is to do."""
-    database = WorkerContext.of(ctx).resources.database
-    while await work(database, open_source):
+    """Work on runs until there is none. A wake-up names no run: the rows say what is to do.
+
+    Where all places are taken, those who have them look once more before they leave.
+    """
+    resources, places = WorkerContext.of(ctx).resources, WorkerContext.of(ctx).places
+    places.is_called = True
+    if places.taken == RUNS_AT_ONCE:
+        return
+    places.taken += 1
+    try:
+        while places.is_called:
+            places.is_called = False
+            while await work(resources.database, resources.open_source, resources.keys):
+                pass
+    finally:
+        places.taken -= 1
+
+
+async def check(ctx: dict[str, Any]) -> None:
+    """Try connections until none waits to be tried."""
+    resources = WorkerContext.of(ctx).resources
+    while await perform_check(resources.database, resources.open_source, resources.keys):
         pass
 
 
 async def tick(ctx: dict[str, Any]) -> None:
     """Start what is due, then look for what was lost: a wake-up, or a worker."""
     await start_due_runs(WorkerContext.of(ctx).resources.database, now=utc_now())
-    await wake(ctx)
+    await asyncio.gather(check(ctx), wake(ctx))
 
 
 async def clean(ctx: dict[str, Any]) -> None:
-    """Staging tables of runs that ended without dropping them."""
-    await reap(WorkerContext.of(ctx).resources.database)
+    """Staging tables of runs that ended without dropping them, and answers that are old."""
+    database = WorkerContext.of(ctx).resources.database
+    await reap(database)
+    await delete_old_checks(database, now=utc_now())

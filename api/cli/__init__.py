@@ -8,9 +8,13 @@ import typer
 from api.cli import (
     demo,
     doctor,
+    fake_provider,
     generate,
     integrations,
+    onboarding,
+    role_maps,
     servers,
+    sharing,
     status,
     syncs,
     tenants,
@@ -27,10 +31,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (servers, demo, doctor, generate, status, syncs):
+for commands in (servers, demo, doctor, generate, fake_provider, status, syncs):
     app.add_typer(commands.commands)
 app.add_typer(tenants.commands, name="tenant")
 app.add_typer(integrations.commands, name="integration")
+app.add_typer(sharing.commands, name="sharing")
+app.add_typer(role_maps.commands, name="role-map")
+app.add_typer(onboarding.commands, name="onboarding")
 app.add_typer(tokens.commands, name="token")
 
 

@@ -92,13 +92,15 @@ async def _sync(site: Site, slug: str, *, mode: SyncMode, doing: Doing) -> Repor
         else:
             with progress_bar(Console(stderr=True)) as show:
                 if doing is Doing.WORKING:
-                    await runs.work_here(database, tenant_id=tenant_id, run_id=run_id, show=show)
+                    await runs.work_here(resources, tenant_id=tenant_id, run_id=run_id, show=show)
                 else:
-                    await _wait(site, database, tenant_id=tenant_id, run_id=run_id, show=show)
+                    await wait_for_run(
+                        site, database, tenant_id=tenant_id, run_id=run_id, show=show
+                    )
         return await runs.report(database, tenant_id=tenant_id, run_id=run_id)
 
 
-async def _wait(
+async def wait_for_run(
     site: Site, database: Database, *, tenant_id: UUID, run_id: UUID, show: Show
 ) -> None:
     """Whose servers are embedded knows all workers: if there is none, one runs meanwhile.

@@ -37,6 +37,8 @@ class Problem(StrEnum):
     USER_DISABLED = "USER_DISABLED"
     ENR_USER_MISSING = "ENR_USER_MISSING"
     ENR_CLASS_MISSING = "ENR_CLASS_MISSING"
+    STUDENT_MULTI_SCHOOL = "STUDENT_MULTI_SCHOOL"
+    STUDENT_MULTI_GROUP = "STUDENT_MULTI_GROUP"
 
 
 class Entry(NamedTuple, Generic[RecordT]):
@@ -48,12 +50,16 @@ class Entry(NamedTuple, Generic[RecordT]):
 
 
 class Expected:
-    """Counts by type and action, and problems by code."""
+    """Counts by type and action, and problems by code.
+
+    `crowded_schools` have students in several sections, which is one problem of the school.
+    """
 
     def __init__(self) -> None:
         self.fetched: Counter[RecordType] = Counter()
         self.actions: Counter[tuple[RecordType, Action]] = Counter()
         self.problems: Counter[Problem] = Counter()
+        self.crowded_schools: set[str] = set()
 
     def take(self, record_type: RecordType, entry: Entry[RecordT], *, rows: int = 1) -> None:
         """Count an entry; `rows` is how many lines its record takes in the file."""
@@ -73,7 +79,8 @@ class Expected:
         }
 
     def errors(self) -> dict[str, int]:
-        return {problem.value: count for problem, count in sorted(self.problems.items())}
+        problems = self.problems + Counter({Problem.STUDENT_MULTI_GROUP: len(self.crowded_schools)})
+        return {problem.value: count for problem, count in sorted(problems.items())}
 
     def write(self, path: Path) -> None:
         document = {"counts": self.counts(), "errors": self.errors()}

@@ -81,6 +81,7 @@ def _write_school(package: Package, expected: Expected, at: SchoolNight) -> None
 def _write_users(
     package: Package, expected: Expected, keys: Keys, users: Iterable[Entry[User]]
 ) -> None:
+    users = _with_schools_counted(expected, users)
     if package.version is Version.V1_1:
         records = _records(expected, RecordType.USER, users)
         package.write("users", map(files.user_row_1_1, records))
@@ -94,7 +95,25 @@ def _write_users(
                 package.write("roles", files.role_rows(ids, user))
 
 
+def _with_schools_counted(
+    expected: Expected, users: Iterable[Entry[User]]
+) -> Iterator[Entry[User]]:
+    """A student of several schools is a problem beside whatever else becomes of the record."""
+    for entry in users:
+        user = entry.record
+        if (
+            user is not None
+            and user.role == "student"
+            and len(user.org_ids) > 1
+            and entry.action is not Action.REJECTED
+        ):
+            expected.problems[Problem.STUDENT_MULTI_SCHOOL] += 1
+        yield entry
+
+
 def _enrollment_rows(expected: Expected, memberships: Iterable[Entry[Membership]]) -> Iterator[Row]:
+    """The rows of one school."""
+    first_sections: dict[str, str] = {}
     for entry in memberships:
         membership = entry.record
         if membership is None:
@@ -102,6 +121,9 @@ def _enrollment_rows(expected: Expected, memberships: Iterable[Entry[Membership]
         else:
             expected.take(RecordType.MEMBERSHIP, entry, rows=len(membership.spans))
             yield from files.membership_rows(membership)
+            first = first_sections.setdefault(membership.user_id, membership.section_id)
+            if membership.role == "student" and first != membership.section_id:
+                expected.crowded_schools.add(membership.school_id)
 
 
 def _records(

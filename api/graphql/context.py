@@ -1,5 +1,6 @@
 """What every resolver is given: who asks, the database, and this request's loaders."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -8,6 +9,7 @@ import strawberry
 from api.graphql.cursors import CursorSigner
 from api.graphql.loaders import Loaders
 from domain.database import Database
+from domain.integrations.connections import Platform
 from domain.people.callers import Caller
 from domain.secrets import KeyRing
 
@@ -21,7 +23,13 @@ class Context:
     loaders: Loaders
     keys: KeyRing
     cursors: CursorSigner
+    platform: Platform
+    deadline: asyncio.Timeout
     request_id: str
+
+    def allow(self, seconds: float) -> None:
+        """For what takes long by its nature: the request may last so long from now on."""
+        self.deadline.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

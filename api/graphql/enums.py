@@ -1,11 +1,13 @@
 """The domain's enumerations as the API shows them: the same classes, with descriptions."""
 
 from api.graphql.described import describe
-from domain.integrations.models import IntegrationStatus
+from domain.integrations.models import IntegrationStatus, SharingSubject
+from domain.integrations.provider_settings import OneRosterAuth, OneRosterVersion
 from domain.people.callers import Scope
 from domain.roster.models import Origin
 from domain.roster.records import MembershipRole, RecordType, Role
 from domain.roster.source import Provider
+from domain.sync.matches import MatchDecision, MatchResolution
 from domain.sync.models import ChangeAction, SyncMode, SyncRunState, SyncTrigger
 from domain.tenants.models import SubscriptionKind, TenantStatus
 from domain.validation.codes import RULES, Code, Owner, Severity
@@ -39,6 +41,31 @@ describe(
     ACTIVE="It syncs by its schedule and on demand.",
     PAUSED="Kept as it is: nothing syncs until it is resumed.",
     DISCONNECTED="Ended; another integration may take its place.",
+)
+describe(
+    OneRosterVersion,
+    "A version of OneRoster's API.",
+    V1_1="OneRoster 1.1 (`/ims/oneroster/v1p1`).",
+    V1_2="OneRoster 1.2 (`/ims/oneroster/rostering/v1p2`).",
+)
+describe(
+    OneRosterAuth,
+    "How a OneRoster server is told who asks.",
+    OAUTH2="OAuth 2 client credentials; key and secret in the Authorization header.",
+    OAUTH2_BODY="OAuth 2 client credentials; key and secret in the body of the token request.",
+    OAUTH1_SHA1="OAuth 1.0a: every request is signed with HMAC-SHA1.",
+    OAUTH1_SHA256="OAuth 1.0a: every request is signed with HMAC-SHA256.",
+    BEARER="A token that never changes.",
+)
+describe(
+    SharingSubject,
+    "What a sharing rule speaks of. What the values of each are compared with is in "
+    "docs/providers.md.",
+    SCHOOL="Schools.",
+    GRADE="Grades, as CEDS codes.",
+    COURSE="Courses.",
+    SUBJECT="Subjects of groups and courses.",
+    TERM="Terms.",
 )
 describe(
     Origin,
@@ -111,6 +138,24 @@ describe(
     UPDATE="Some of its fields have other values.",
     ARCHIVE="It is no longer shared and was archived; nothing is ever erased.",
     RESTORE="It had been archived and is shared again.",
+)
+_LINK = "The record is one of the candidates, who has the new id from the next sync on."
+_CREATE = "It is somebody else: the next sync creates them."
+_IGNORE = "It stays out until somebody decides otherwise."
+describe(
+    MatchDecision,
+    "What can be decided about a match.",
+    LINK=_LINK,
+    CREATE=_CREATE,
+    IGNORE=_IGNORE,
+)
+describe(
+    MatchResolution,
+    "How a match was closed.",
+    LINK=_LINK,
+    CREATE=_CREATE,
+    IGNORE=_IGNORE,
+    GONE="A sync has closed it: one of the two ids is gone, or the other one is back.",
 )
 describe(
     ErrorState,

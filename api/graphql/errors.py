@@ -124,7 +124,10 @@ class UserError:
 
 
 def user_errors(error: DomainError) -> list[UserError]:
-    """What a mutation's payload says. Raises what is not the caller's to mend."""
+    """What a mutation's payload says. Raises what is not the caller's to mend.
+
+    A field inside of another one is written with a dot between them.
+    """
     name: str | None
     match error:
         case InvalidInput():
@@ -135,7 +138,8 @@ def user_errors(error: DomainError) -> list[UserError]:
             code, name = UserErrorCode.NOT_FOUND, "tenantId" if "tenant" in error.what else None
         case _:
             raise error
-    return [UserError(field=["input", name] if name else None, code=code, message=str(error))]
+    path = ["input", *name.split(".")] if name else None
+    return [UserError(field=path, code=code, message=str(error))]
 
 
 def present(errors: Sequence[GraphQLError], *, request_id: str) -> list[GraphQLFormattedError]:

@@ -1,4 +1,4 @@
-"""Integrations: the link to a provider, setting it up and trying it. Secrets go in, never out."""
+"""Integrations: a tenant's link to its provider, and setting it up. Secrets go in, never out."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time
@@ -14,24 +14,31 @@ from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
 from api.graphql.node import Node
 from api.graphql.permissions import MayAdminister
+from api.graphql.provider_settings import (
+    ClassLinkInput,
+    CleverInput,
+    IntegrationSettings,
+    OneRosterInput,
+    settings_given,
+)
+from api.graphql.role_map import RoleMapEntry, changes_of_integrations, entries_of
+from api.graphql.sharing import SharingRule, rules_of_integrations
 from api.graphql.targets import INPUT, tenant_of
 from domain.clock import utc_now
-from domain.errors import DomainError, InvalidInput
+from domain.errors import DomainError
 from domain.integrations import models
+from domain.integrations.connections import Platform
 from domain.integrations.models import IntegrationStatus
 from domain.integrations.service import (
+    MOST_ELIGIBLE_VALUES,
     MOST_LEAD_DAYS,
     Configuration,
+    EligibilityRule,
     configure_integration,
-    get_integration,
 )
-from domain.people.audit import record_act
-from domain.providers import open_source
-from domain.roster.source import CheckStep, Provider, RosterSource
+from domain.roster.source import Provider
 from domain.tenants.models import Tenant
-from domain.tenants.service import check_time_zone, get_tenant
-
-SECRET_LENGTH = 4000
+from domain.tenants.service import get_tenant
 
 
 @strawberry.type(description="When an integration syncs by itself.")
@@ -44,10 +51,11 @@ class SyncSchedule:
     time_zone: str = strawberry.field(description="The tenant's IANA time zone.")
 
 
-@strawberry.type(description="What an integration is set to. Secrets are not among it.")
-class IntegrationSettings:
-    path: str | None = strawberry.field(
-        description="Where the OneRoster CSV package lies on the server."
+@strawberry.type(description="Which students may use the product, as the provider's data say.")
+class Eligibility:
+    field: str = strawberry.field(description="The metadata or extension field.")
+    values: list[str] = strawberry.field(
+        description="The values of it that mean yes, whatever their case."
     )
 
 
@@ -55,8 +63,14 @@ class IntegrationSettings:
 class Integration(Node):
     type_code: ClassVar[str] = "I"
     row: ClassVar[type[Any]] = models.Integration
-    derived: ClassVar[tuple[str, ...]] = ("settings", "has_credentials", "schedule")
-    sources: ClassVar[tuple[str, ...]] = ("settings",)
+    derived: ClassVar[tuple[str, ...]] = (
+        "settings",
+        "has_credentials",
+        "schedule",
+        "student_emails",
+        "eligibility",
+    )
+    sources: ClassVar[tuple[str, ...]] = ("settings", "with_student_email", "eligibility")
 
     provider: Provider = strawberry.field(description="Where the roster comes from.")
     status: IntegrationStatus = strawberry.field(description="Whether it is in use.")
@@ -70,12 +84,18 @@ class Integration(Node):
         description="Whether credentials are stored. They can be replaced and never read."
     )
     schedule: SyncSchedule | None = strawberry.field(description="When it syncs by itself.")
+    student_emails: bool = strawberry.field(
+        description="Whether students' email addresses are taken over."
+    )
+    eligibility: Eligibility | None = strawberry.field(
+        description="Which students may use the product; null: all that are rostered."
+    )
 
     @classmethod
     @override
     def derive(cls, row: Any) -> Mapping[str, Any]:
         return {
-            "settings": IntegrationSettings(path=row.settings.get("path")),
+            "settings": IntegrationSettings.of(row.provider, row.settings),
             "has_credentials": row.has_credentials,
             "schedule": SyncSchedule(
                 local_time=row.local_time,
@@ -85,7 +105,25 @@ class Integration(Node):
             )
             if row.local_time is not None
             else None,
+            "student_emails": row.with_student_email,
+            "eligibility": Eligibility(**row.eligibility) if row.eligibility else None,
         }
+
+    @strawberry.field(
+        description="Which part of what the provider shares is taken over; empty: all of it."
+    )
+    async def sharing_rules(self, info: Info) -> list[SharingRule]:
+        key = (self.tenant_id, self.key)
+        return await info.context.loaders.of(rules_of_integrations).load(key) or []
+
+    @strawberry.field(
+        description="What people are whom the provider calls so and so: its usual map with the "
+        "tenant's changes in it."
+    )
+    async def role_map(self, info: Info) -> list[RoleMapEntry]:
+        key = (self.tenant_id, self.key)
+        changes = await info.context.loaders.of(changes_of_integrations).load(key)
+        return entries_of(self.provider, changes or {})
 
     @classmethod
     @override
@@ -142,16 +180,25 @@ class CredentialsInput:
     token: str | None = strawberry.field(default=None, description="A token, where it has one.")
 
     def given(self) -> dict[str, str]:
-        """Raises InvalidInput."""
         named = {"key": self.key, "secret": self.secret, "token": self.token}
-        given = {name: value for name, value in named.items() if value}
-        for name, value in given.items():
-            if len(value) > SECRET_LENGTH:
-                raise InvalidInput(name, f"A credential has at most {SECRET_LENGTH} characters.")
-        return given
+        return {name: value for name, value in named.items() if value}
 
 
-@strawberry.input(description="How a tenant is connected to its provider.")
+@strawberry.input(description="Which students may use the product.")
+class EligibilityInput:
+    field: str = strawberry.field(
+        description="The metadata or extension field of the provider's students."
+    )
+    values: list[str] = strawberry.field(
+        description=f"The values of it that mean yes, at most {MOST_ELIGIBLE_VALUES}, whatever "
+        "their case."
+    )
+
+
+@strawberry.input(
+    description="How a tenant is connected to its provider. The provider's own settings are given "
+    "as a whole or not at all; what is left out stays as it is."
+)
 class IntegrationConfigureInput:
     tenant_id: strawberry.ID = strawberry.field(description="The tenant's id.")
     provider: Provider = strawberry.field(description="Where the roster comes from.")
@@ -160,14 +207,51 @@ class IntegrationConfigureInput:
         description="For ONEROSTER_CSV: the absolute path of a folder or zip file on the server. "
         "Only operators may choose one.",
     )
+    clever: CleverInput | None = strawberry.field(default=None, description="For CLEVER.")
+    class_link: ClassLinkInput | None = strawberry.field(default=None, description="For CLASSLINK.")
+    one_roster: OneRosterInput | None = strawberry.field(default=None, description="For ONEROSTER.")
     credentials: CredentialsInput | None = strawberry.field(
-        default=None, description="New credentials; without them the stored ones stay."
+        default=None,
+        description="New credentials, which take the place of all stored ones; without them those "
+        "stay. They are needed again where an address or the district changes.",
     )
     group_lead_days: int | None = strawberry.field(
         default=None,
         description=f"How many days before their first term starts groups become visible, up to "
         f"{MOST_LEAD_DAYS}; unchanged if left out.",
     )
+    student_emails: bool | None = strawberry.field(
+        default=None,
+        description="Whether students' email addresses are taken over; at first they are not.",
+    )
+    eligibility: EligibilityInput | None = strawberry.field(
+        default=None,
+        description="Only these students may use the product; the others are rostered, take no "
+        "licence and cannot sign in.",
+    )
+    remove_eligibility: bool = strawberry.field(
+        default=False, description="Whether all rostered students may use the product again."
+    )
+
+    def configuration(self, platform: Platform) -> Configuration:
+        """Raises InvalidInput."""
+        rule = self.eligibility
+        return Configuration(
+            provider=self.provider,
+            settings=settings_given(
+                self.provider,
+                path=self.path,
+                clever=self.clever,
+                class_link=self.class_link,
+                one_roster=self.one_roster,
+            ),
+            credentials=self.credentials.given() if self.credentials else {},
+            group_lead_days=self.group_lead_days,
+            with_student_email=self.student_emails,
+            eligibility=EligibilityRule(rule.field, rule.values) if rule else None,
+            removes_eligibility=self.remove_eligibility,
+            platform=platform,
+        )
 
 
 @strawberry.type(description="The integration as it is now.")
@@ -177,34 +261,6 @@ class IntegrationConfigurePayload:
     )
     user_errors: list[UserError] = strawberry.field(
         default_factory=list, description="Why it was refused; empty where it was not."
-    )
-
-
-@strawberry.input(description="Which integration to try.")
-class IntegrationTestInput:
-    tenant_id: strawberry.ID = strawberry.field(description="The tenant's id.")
-
-
-@strawberry.type(description="One step of trying a connection.")
-class IntegrationTestStep:
-    name: str = strawberry.field(description="What was tried.")
-    ok: bool = strawberry.field(description="Whether it works.")
-    message: str = strawberry.field(description="What was found, in a sentence.")
-    advice: str | None = strawberry.field(description="What to do if it does not work.")
-
-    @classmethod
-    def of(cls, step: CheckStep) -> "IntegrationTestStep":
-        return cls(name=step.name, ok=step.is_ok, message=step.message, advice=step.advice)
-
-
-@strawberry.type(description="What came of trying a connection.")
-class IntegrationTestPayload:
-    steps: list[IntegrationTestStep] = strawberry.field(
-        default_factory=list,
-        description="The steps in their order; the first that fails is the last.",
-    )
-    user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="Why nothing was tried; empty where it was."
     )
 
 
@@ -221,12 +277,7 @@ class IntegrationMutation:
         context.loaders.forget()
         try:
             tenant_id = tenant_of(input.tenant_id, context.caller)
-            configuration = Configuration(
-                provider=input.provider,
-                settings={"path": input.path} if input.path is not None else {},
-                credentials=input.credentials.given() if input.credentials else {},
-                group_lead_days=input.group_lead_days,
-            )
+            configuration = input.configuration(context.platform)
             async with context.database.transaction(tenant_id) as session:
                 await get_tenant(session, tenant_id=tenant_id)
                 await configure_integration(
@@ -240,39 +291,3 @@ class IntegrationMutation:
         except DomainError as error:
             return IntegrationConfigurePayload(user_errors=user_errors(error))
         return IntegrationConfigurePayload(integration=await find_integration_of(info, tenant_id))
-
-    @strawberry.mutation(
-        description="Tries the connection to the provider, step by step. It is a mutation because "
-        "it calls out, and it is written to the audit log.",
-        permission_classes=[MayAdminister],
-    )
-    async def integration_test(
-        self, info: Info, input: Annotated[IntegrationTestInput, INPUT]
-    ) -> IntegrationTestPayload:
-        context = info.context
-        context.loaders.forget()
-        try:
-            tenant_id = tenant_of(input.tenant_id, context.caller)
-            integration_id, source = await _open(info, tenant_id)
-        except DomainError as error:
-            return IntegrationTestPayload(user_errors=user_errors(error))
-        steps = await source.check()
-        async with context.database.transaction(tenant_id) as session:
-            record_act(
-                session,
-                tenant_id=tenant_id,
-                caller=context.caller,
-                action="integrationTest",
-                target=str(integration_id),
-                details={"failed": [step.name for step in steps if not step.is_ok]},
-            )
-        return IntegrationTestPayload(steps=[IntegrationTestStep.of(step) for step in steps])
-
-
-async def _open(info: Info, tenant_id: UUID) -> tuple[UUID, RosterSource]:
-    """No session is held while the provider is being talked to."""
-    async with info.context.database.read(tenant_id) as session:
-        tenant = await get_tenant(session, tenant_id=tenant_id)
-        integration = await get_integration(session, tenant_id=tenant_id)
-    today = utc_now().astimezone(check_time_zone(tenant.time_zone)).date()
-    return integration.id, open_source(integration.provider, integration.settings, today=today)

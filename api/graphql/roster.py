@@ -224,6 +224,10 @@ class User(Rostered):
     is_enabled: bool = strawberry.field(
         description="Whether the provider lets the person sign in anywhere."
     )
+    is_eligible: bool = strawberry.field(
+        description="Whether the person may use the product. A student who is not eligible is "
+        "rostered, takes no licence and cannot sign in."
+    )
 
     @strawberry.field(description="The first of the person's schools.")
     async def school(self, info: Info) -> School | None:

@@ -4,18 +4,31 @@ import graphql
 import strawberry
 from graphql import GraphQLSchema, lexicographic_sort_schema
 
+from api.graphql.integration_tests import IntegrationTestMutation
 from api.graphql.integrations import IntegrationMutation
+from api.graphql.matches import MatchMutation
+from api.graphql.onboarding import OnboardingQuery
+from api.graphql.role_map import RoleMapMutation
+from api.graphql.sharing import SharingMutation
 from api.graphql.syncs import SyncMutation, SyncQuery
 from api.graphql.tenants import TenantMutation, TenantQuery
 
 
 @strawberry.type(description="What can be asked.")
-class Query(TenantQuery, SyncQuery):
+class Query(TenantQuery, SyncQuery, OnboardingQuery):
     pass
 
 
 @strawberry.type(description="What can be done. Every mutation takes one `input`.")
-class Mutation(TenantMutation, IntegrationMutation, SyncMutation):
+class Mutation(
+    TenantMutation,
+    IntegrationMutation,
+    IntegrationTestMutation,
+    SharingMutation,
+    RoleMapMutation,
+    MatchMutation,
+    SyncMutation,
+):
     pass
 
 

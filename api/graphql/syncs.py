@@ -1,6 +1,6 @@
 """Sync runs: what they did, where they are, and starting one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
@@ -8,7 +8,6 @@ from uuid import UUID
 
 import strawberry
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
 from api.graphql.changes import ChangesOfRuns, RunSpan, SyncChange, SyncChangeFilter, make_change
@@ -20,16 +19,25 @@ from api.graphql.errors import UserError, user_errors
 from api.graphql.node import TENANT_CODE, GlobalId, Node, find_node, load, read_id
 from api.graphql.pages import OrderDirection, PageArguments, Paged, Sorting
 from api.graphql.permissions import MayReadRosters, MayRunSyncs
+from api.graphql.run_parts import (
+    Actor,
+    Hold,
+    SyncCount,
+    SyncFailure,
+    SyncLeftOut,
+    SyncPhase,
+    SyncProgress,
+    holds_of_runs,
+    phase_of,
+)
 from api.graphql.targets import INPUT, tenant_of
 from api.graphql.validation import ErrorsOfRuns, ValidationError, bounded
 from domain.clock import utc_now
 from domain.errors import DomainError
-from domain.roster.records import RecordType
 from domain.sync import models
-from domain.sync.models import ACTIVE, SyncMode, SyncRunState, SyncTrigger
+from domain.sync.models import SyncMode, SyncRunState, SyncTrigger
 from domain.sync.service import request_run
 from domain.tenants.service import get_tenant
-from domain.validation.codes import RULES, Code, Owner
 
 if TYPE_CHECKING:
     from api.graphql.tenants import Tenant
@@ -41,135 +49,22 @@ ChangeFilter = Annotated[
 ]
 
 
-class ActorKind(StrEnum):
-    SYSTEM = "SYSTEM"
-    COMMAND_LINE = "COMMAND_LINE"
-    TOKEN = "TOKEN"  # noqa: S105 - a kind of actor
-    OTHER = "OTHER"
-
-
-describe(
-    ActorKind,
-    "What kind of somebody did something. More kinds may come.",
-    SYSTEM="Homerow itself, by its schedule.",
-    COMMAND_LINE="Somebody with the command line.",
-    TOKEN="A machine with an API token.",  # noqa: S106 - a kind of actor
-    OTHER="Somebody else.",
-)
-_KINDS = {"system": ActorKind.SYSTEM, "command line": ActorKind.COMMAND_LINE}
-
-
-@strawberry.type(description="Who did something.")
-class Actor:
-    kind: ActorKind = strawberry.field(description="What kind of somebody.")
-    label: str = strawberry.field(description="As it is written in the audit log.")
-
-    @classmethod
-    def of(cls, label: str) -> "Actor":
-        kind = ActorKind.TOKEN if label.startswith("token ") else ActorKind.OTHER
-        return cls(kind=_KINDS.get(label, kind), label=label)
-
-
-class SyncPhase(StrEnum):
-    FETCHING = "FETCHING"
-    VALIDATING = "VALIDATING"
-    PLANNING = "PLANNING"
-    APPLYING = "APPLYING"
-    SUMMARISING = "SUMMARISING"
-
-
-describe(
-    SyncPhase,
-    "The phases of a run, in their order.",
-    FETCHING="Reading the roster.",
-    VALIDATING="Checking what was read.",
-    PLANNING="Comparing it with what is stored.",
-    APPLYING="Storing the changes.",
-    SUMMARISING="Making the summary.",
-)
-
-
-@strawberry.type(description="How far a run has come.")
-class SyncProgress:
-    phase: SyncPhase | None = strawberry.field(
-        description="The phase that it is in, or ended in; null before it starts."
-    )
-    read: int = strawberry.field(description="How many records were read so far.")
-    expected: int | None = strawberry.field(
-        description="How many the tenant's last run read; null before the first."
-    )
-    percent: int | None = strawberry.field(
-        description="What part of the expected records was read; null where none are expected."
-    )
-
-
-@strawberry.type(description="What a run did with the records of one kind.")
-class SyncCount:
-    record_type: RecordType = strawberry.field(description="The kind of record.")
-    fetched: int = strawberry.field(description="Records that were read.")
-    created: int = strawberry.field(description="Records that were not there before.")
-    updated: int = strawberry.field(description="Records with another value than before.")
-    archived: int = strawberry.field(description="Records that are no longer shared.")
-    restored: int = strawberry.field(description="Archived records that are shared again.")
-    unchanged: int = strawberry.field(description="Records that are as they were.")
-    rejected: int = strawberry.field(description="Records that failed validation.")
-    ignored: int = strawberry.field(description="Records that are left out on purpose.")
-
-    @classmethod
-    def list_of(cls, counts: Mapping[str, Mapping[str, int]]) -> "list[SyncCount]":
-        names = [name for name in cls.__annotations__ if name != "record_type"]
-        return [
-            cls(record_type=kind, **{name: counts[kind].get(name, 0) for name in names})
-            for kind in RecordType
-            if kind in counts
-        ]
-
-
-@strawberry.type(description="Why a plan waits.")
-class HoldReason:
-    code: str = strawberry.field(description="What is unusual about the plan.")
-    record_type: RecordType | None = strawberry.field(description="The kind of record.")
-    count: int | None = strawberry.field(description="How many records it concerns.")
-    of: int | None = strawberry.field(description="Out of how many.")
-
-
-@strawberry.type(description="A plan that waits for an administrator.")
-class Hold:
-    reasons: list[HoldReason] = strawberry.field(description="Why it waits.")
-    created_at: datetime = strawberry.field(description="Since when.")
-    ended_at: datetime | None = strawberry.field(description="Until when; null while it waits.")
-    ended_by: Actor | None = strawberry.field(description="Who or what ended it.")
-
-
-@strawberry.type(description="Why a run failed.")
-class SyncFailure:
-    code: str = strawberry.field(description="A validation code, or a code of the run's own.")
-    message: str = strawberry.field(description="What happened.")
-    title: str | None = strawberry.field(description="What is wrong, in a few words.")
-    owner: Owner | None = strawberry.field(description="Who can mend it.")
-    remedy: str | None = strawberry.field(description="What to do, and where.")
-
-    @classmethod
-    def of(cls, code: str, message: str) -> "SyncFailure":
-        known = Code.__members__.get(code)
-        rule = RULES[known] if known else None
-        return cls(
-            code=code,
-            message=message,
-            title=rule.title if rule else None,
-            owner=rule.owner if rule else None,
-            remedy=rule.remedy if rule else None,
-        )
-
-
 @strawberry.type(description="One attempt to make what is stored equal what the provider shares.")
 class SyncRun(Node):
     type_code: ClassVar[str] = "R"
     row: ClassVar[type[Any]] = models.SyncRun
-    derived: ClassVar[tuple[str, ...]] = ("phase", "progress", "requested_by", "counts", "failure")
+    derived: ClassVar[tuple[str, ...]] = (
+        "phase",
+        "progress",
+        "requested_by",
+        "counts",
+        "left_out",
+        "failure",
+    )
     sources: ClassVar[tuple[str, ...]] = (
         "requested_by",
         "counts",
+        "left_out",
         "progress",
         "phases",
         "failure_code",
@@ -188,12 +83,15 @@ class SyncRun(Node):
     progress: SyncProgress = strawberry.field(description="How far it has come.")
     requested_by: Actor | None = strawberry.field(description="Who asked for it.")
     counts: list[SyncCount] = strawberry.field(description="What it did, by kind of record.")
+    left_out: list[SyncLeftOut] = strawberry.field(
+        description="What the sharing rules left out, by rule and kind of record."
+    )
     failure: SyncFailure | None = strawberry.field(description="Why it failed, if it did.")
 
     @classmethod
     @override
     def derive(cls, row: Any) -> Mapping[str, Any]:
-        phase = _phase(row.state, row.phases)
+        phase = phase_of(row.state, row.phases)
         read, expected = row.progress.get("read", 0), row.progress.get("expected", 0)
         percent = min(100 * read // expected, 100) if expected else None
         failure = SyncFailure.of(row.failure_code, row.failure_message or "")
@@ -204,6 +102,7 @@ class SyncRun(Node):
             ),
             "requested_by": Actor.of(row.requested_by),
             "counts": SyncCount.list_of(row.counts),
+            "left_out": SyncLeftOut.list_of(row.left_out),
             "failure": failure if row.failure_code else None,
         }
 
@@ -247,43 +146,6 @@ class SyncRun(Node):
     ) -> Connection[ValidationError]:
         owner = (self.tenant_id, (self.key,))
         return await connect_nested(info, ErrorsOfRuns(), page, of=owner, make=ValidationError.of)
-
-
-def _phase(state: SyncRunState, phases: Mapping[str, Any]) -> SyncPhase | None:
-    if state in ACTIVE:
-        return SyncPhase(state.value)
-    begun = [phase for phase in SyncPhase if phase.value in phases]
-    return begun[-1] if begun else None
-
-
-async def holds_of_runs(
-    session: AsyncSession, tenant_id: UUID, run_ids: Sequence[UUID]
-) -> Mapping[UUID, Hold]:
-    row = models.Hold
-    rows = await session.execute(
-        select(row.run_id, row.reasons, row.created_at, row.ended_at, row.ended_by).where(
-            row.tenant_id == tenant_id, row.run_id.in_(run_ids)
-        )
-    )
-    return {
-        found.run_id: Hold(
-            reasons=[_reason(reason) for reason in found.reasons],
-            created_at=found.created_at,
-            ended_at=found.ended_at,
-            ended_by=Actor.of(found.ended_by) if found.ended_by else None,
-        )
-        for found in rows
-    }
-
-
-def _reason(reason: Mapping[str, Any]) -> HoldReason:
-    kind = reason.get("record_type")
-    return HoldReason(
-        code=reason["code"],
-        record_type=RecordType(kind) if kind else None,
-        count=reason.get("count"),
-        of=reason.get("of"),
-    )
 
 
 class SyncRunOrderField(StrEnum):

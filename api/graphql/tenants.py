@@ -17,6 +17,7 @@ from api.graphql.cursors import scope_of
 from api.graphql.described import describe
 from api.graphql.errors import UserError, bad_input, user_errors
 from api.graphql.integrations import Integration, find_integration_of
+from api.graphql.matches import MatchCandidate, MatchCandidateFilter, match_candidates
 from api.graphql.node import TENANT_CODE, Node, find_id, find_node, load, read_id
 from api.graphql.pages import OrderDirection, PageArguments, Paged, Sorting
 from api.graphql.permissions import IsOperator, IsSignedIn, MayAdminister, MayReadRosters
@@ -135,6 +136,20 @@ class Tenant(Node):
     )
     async def validation_error_groups(self, info: Info) -> list[ValidationErrorGroup]:
         return await list_groups(info, self.key)
+
+    @strawberry.field(
+        description="Records that may be stored ones again under another id: somebody decides.",
+        extensions=[Paged()],
+        permission_classes=[MayReadRosters],
+    )
+    async def match_candidates(
+        self,
+        info: Info,
+        page: PageArguments,
+        filter: Annotated[MatchCandidateFilter | None, _WANTED] = None,
+    ) -> Connection[MatchCandidate]:
+        listing = match_candidates(self.key, filter)
+        return await connect(info, listing, page, MatchCandidate.of)
 
     @strawberry.field(
         description="Its schools, by name unless ordered otherwise.",

@@ -22,6 +22,7 @@ from api.graphql.errors import MASK, OF_DOCUMENTS, ErrorCode, Refused, log_failu
 from api.graphql.loaders import Loaders
 from api.graphql.requests import Operation, answer_form, authenticate, read_operation
 from api.graphql.schema import core, schema
+from api.providers import platform_of
 from domain.clock import new_id
 from domain.people.callers import Caller
 from domain.resources import Resources
@@ -43,6 +44,7 @@ class GraphQLView:
         self._has_page = has_page
         self._documents = Documents()
         self._cursors = CursorSigner.of(resources.keys)
+        self._platform = platform_of(resources.hosts)
 
     async def respond(self, request: Request) -> Response:
         if request.method != "POST":
@@ -97,7 +99,7 @@ class GraphQLView:
         document.check_cost(operation.name, operation.variables)
         resources = self._resources
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._seconds) as deadline:
                 result = execute(
                     core,
                     document.node,
@@ -107,6 +109,8 @@ class GraphQLView:
                         loaders=Loaders(resources.database),
                         keys=resources.keys,
                         cursors=self._cursors,
+                        platform=self._platform,
+                        deadline=deadline,
                         request_id=request_id,
                     ),
                     variable_values=operation.variables,

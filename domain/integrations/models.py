@@ -5,7 +5,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.database import Base, TenantRow, tenant_key, text_enum
@@ -23,7 +24,10 @@ class Integration(TenantRow, Base):
     """`settings` are what may be shown (path, base URL, version); secrets lie sealed beside it.
 
     At most one integration of a tenant is not disconnected. Groups are shown from
-    `group_lead_days` days before their first term starts.
+    `group_lead_days` days before their first term starts. `eligibility` is {field, values}: the
+    metadata field that says who may use the product; None: everybody may. `cursors` is {record
+    type: latest time of change}, where a delta begins. `sharing_preview_run_id` is the preview
+    whose archives were seen and accepted when the sharing rules were saved.
     """
 
     __tablename__ = "integrations"
@@ -40,6 +44,10 @@ class Integration(TenantRow, Base):
     status: Mapped[IntegrationStatus] = mapped_column(text_enum(IntegrationStatus, "status"))
     settings: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     group_lead_days: Mapped[int] = mapped_column(server_default=text("14"))
+    with_student_email: Mapped[bool] = mapped_column(server_default=text("false"))
+    eligibility: Mapped[dict[str, Any] | None]
+    cursors: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    sharing_preview_run_id: Mapped[UUID | None]
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
@@ -56,13 +64,76 @@ class IntegrationCredentials(Base):
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
+class SharingSubject(StrEnum):
+    """What a sharing rule speaks of."""
+
+    SCHOOL = "SCHOOL"
+    GRADE = "GRADE"
+    COURSE = "COURSE"
+    SUBJECT = "SUBJECT"
+    TERM = "TERM"
+
+
 class SharingRule(TenantRow, Base):
+    """Only what has one of the `values` is taken over. At most one rule for each subject."""
+
     __tablename__ = "sharing_rules"
-    __table_args__ = (tenant_key("integration_id", table="integrations"),)
+    __table_args__ = (
+        tenant_key("integration_id", table="integrations"),
+        UniqueConstraint("tenant_id", "integration_id", "subject"),
+    )
 
     integration_id: Mapped[UUID]
-    subject: Mapped[str]
+    subject: Mapped[SharingSubject] = mapped_column(text_enum(SharingSubject, "subject"))
     values: Mapped[list[str]]
+
+
+class CheckState(StrEnum):
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+
+
+class IntegrationCheck(TenantRow, Base):
+    """A connection to be tried by a worker: the API neither reads secrets nor calls providers.
+
+    `steps` are [{name, is_ok, message, advice}] once it is done.
+    """
+
+    __tablename__ = "integration_checks"
+    __table_args__ = (
+        tenant_key("integration_id", table="integrations"),
+        Index(
+            "ix_integration_checks_waiting",
+            "requested_at",
+            postgresql_where=text("state = 'WAITING'"),
+        ),
+    )
+
+    integration_id: Mapped[UUID]
+    state: Mapped[CheckState] = mapped_column(text_enum(CheckState, "state"))
+    requested_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    finished_at: Mapped[datetime | None]
+    steps: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'"))
+
+
+class OnboardingRequest(Base):
+    """A district that shares with this product at a provider, as the provider's own list says.
+
+    It belongs to no tenant until one is connected to it. `external_id` is Clever's district id or
+    ClassLink's tenant id.
+    """
+
+    __tablename__ = "onboarding_requests"
+    __table_args__ = (UniqueConstraint("provider", "external_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("uuidv7()"))
+    provider: Mapped[Provider] = mapped_column(text_enum(Provider, "provider"))
+    external_id: Mapped[str]
+    name: Mapped[str]
+    first_seen_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+    is_shared: Mapped[bool]
 
 
 class RoleMap(Base):

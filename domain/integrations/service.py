@@ -1,17 +1,26 @@
 """Configuring a tenant's integration. Credentials are sealed before they are stored."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, InvalidInput, NotFound
+from domain.integrations.connections import (
+    NOTHING,
+    UNKNOWN,
+    Connection,
+    Known,
+    Platform,
+    check_connection,
+    has_moved,
+)
 from domain.integrations.models import (
     Integration,
     IntegrationCredentials,
@@ -19,6 +28,7 @@ from domain.integrations.models import (
     SyncSchedule,
 )
 from domain.integrations.schedule import DEFAULT_LOCAL_TIME, next_due
+from domain.integrations.texts import check_texts
 from domain.people.audit import record_act
 from domain.people.callers import Caller
 from domain.roster.source import Provider
@@ -26,19 +36,32 @@ from domain.secrets import KeyRing
 from domain.tenants.service import check_time_zone, get_tenant
 
 MOST_LEAD_DAYS = 365
+MOST_ELIGIBLE_VALUES = 50
+
+
+class EligibilityRule(NamedTuple):
+    """The metadata field that says which students may use the product, and what means yes (P9)."""
+
+    field: str
+    values: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """`settings` may be shown to administrators; `credentials` are sealed.
 
-    `group_lead_days` None leaves it as it is.
+    What is None stays as it is; so do the credentials where none are given. New credentials take
+    the place of all stored ones. `platform` is what the installation brings itself.
     """
 
     provider: Provider
-    settings: Mapping[str, Any]
-    credentials: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] | None = None
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     group_lead_days: int | None = None
+    with_student_email: bool | None = None
+    eligibility: EligibilityRule | None = None
+    removes_eligibility: bool = False
+    platform: Platform = NOTHING
 
 
 async def configure_integration(
@@ -51,60 +74,130 @@ async def configure_integration(
     now: datetime,
 ) -> Integration:
     """Create the tenant's integration, or change its settings; the schedule starts as nightly."""
-    _check_configuration(configuration, caller)
     integration = await find_integration(session, tenant_id=tenant_id)
+    known = await _known(session, integration)
+    connection = _check(configuration, integration, known, caller)
+    eligibility = _check_eligibility(configuration)
     if integration is None:
         integration = Integration(
             tenant_id=tenant_id,
             provider=configuration.provider,
             status=IntegrationStatus.ACTIVE,
-            settings=dict(configuration.settings),
+            settings=dict(connection.settings),
         )
         session.add(integration)
         await session.flush()
         await _start_schedule(session, integration=integration, now=now)
-    elif integration.provider is configuration.provider:
-        integration.settings = dict(configuration.settings)
-        integration.updated_at = now
-    else:
-        raise Conflict(
-            f"The tenant is connected to {integration.provider.value}; "
-            "another provider cannot take its place.",
-            field="provider",
-        )
-    if configuration.group_lead_days is not None:
-        integration.group_lead_days = configuration.group_lead_days
-    if configuration.credentials:
-        await _seal_credentials(session, integration, configuration.credentials, keys)
+    _change(integration, connection, configuration, eligibility)
+    integration.updated_at = now
+    if connection.credentials:
+        await _seal_credentials(session, integration, connection.credentials, keys)
     record_act(
         session,
         tenant_id=tenant_id,
         caller=caller,
         action="integrationConfigure",
         target=str(integration.id),
-        details={
-            "provider": configuration.provider.value,
-            "settings": sorted(integration.settings),
-        },
+        details=_told(configuration, connection),
     )
     await session.flush()
     return integration
 
 
-def _check_configuration(configuration: Configuration, caller: Caller) -> None:
-    if configuration.provider is not Provider.ONEROSTER_CSV:
-        raise InvalidInput("provider", f"{configuration.provider.value} cannot be connected yet.")
-    path = configuration.settings.get("path")
-    if not isinstance(path, str) or not path.startswith("/") or "\x00" in path:
-        raise InvalidInput("path", "Give the absolute path of a folder or a zip file.")
+def _check(
+    configuration: Configuration, integration: Integration | None, known: Known, caller: Caller
+) -> Connection:
+    if integration is not None and integration.provider is not configuration.provider:
+        raise Conflict(
+            f"The tenant is connected to {integration.provider.value}; "
+            "another provider cannot take its place.",
+            field="provider",
+        )
+    settings = known.settings if configuration.settings is None else configuration.settings
     lead = configuration.group_lead_days
     if lead is not None and not 0 <= lead <= MOST_LEAD_DAYS:
         raise InvalidInput(
             "groupLeadDays", f"Groups are shown 0 to {MOST_LEAD_DAYS} days before they start."
         )
-    if not caller.is_operator:
-        # The path is one of the machine that Homerow runs on: a tenant must not choose it.
-        raise InvalidInput("path", "Only an operator may choose a folder of the server.")
+    return check_connection(
+        Connection(configuration.provider, settings, configuration.credentials),
+        known=known,
+        platform=configuration.platform,
+        is_operator=caller.is_operator,
+    )
+
+
+def _check_eligibility(configuration: Configuration) -> dict[str, Any] | None:
+    rule = configuration.eligibility
+    if rule is None:
+        return None
+    if configuration.removes_eligibility:
+        raise InvalidInput("removeEligibility", "Give a rule for eligibility or remove it.")
+    [name] = check_texts("eligibility.field", [rule.field], most=1)
+    values = check_texts("eligibility.values", rule.values, most=MOST_ELIGIBLE_VALUES)
+    return {"field": name, "values": values}
+
+
+def _change(
+    integration: Integration,
+    connection: Connection,
+    configuration: Configuration,
+    eligibility: dict[str, Any] | None,
+) -> None:
+    settings = dict(connection.settings)
+    before = _reading(integration)
+    if has_moved(integration.provider, settings, integration.settings):
+        forget_cursors(integration)
+    integration.settings = settings
+    if configuration.group_lead_days is not None:
+        integration.group_lead_days = configuration.group_lead_days
+    if configuration.with_student_email is not None:
+        integration.with_student_email = configuration.with_student_email
+    if eligibility is not None or configuration.removes_eligibility:
+        integration.eligibility = eligibility
+    if _reading(integration) != before:
+        forget_cursors(integration)
+
+
+def _reading(integration: Integration) -> tuple[bool, dict[str, Any] | None]:
+    """What decides how a record is read, beside where it is read."""
+    return bool(integration.with_student_email), integration.eligibility
+
+
+def forget_cursors(integration: Integration) -> None:
+    """The next delta reads everything: what it would leave out was read in another way."""
+    integration.cursors = {}
+
+
+def _told(configuration: Configuration, connection: Connection) -> dict[str, Any]:
+    """For the audit log: which settings were given, never a secret or an address."""
+    given = {
+        "credentials": sorted(connection.credentials) or None,
+        "group_lead_days": configuration.group_lead_days,
+        "with_student_email": configuration.with_student_email,
+        "eligibility": configuration.eligibility.field if configuration.eligibility else None,
+        "removes_eligibility": configuration.removes_eligibility or None,
+    }
+    return {
+        "provider": configuration.provider.value,
+        "settings": sorted(connection.settings),
+        **{name: value for name, value in given.items() if value is not None},
+    }
+
+
+async def _known(session: AsyncSession, integration: Integration | None) -> Known:
+    if integration is None:
+        return UNKNOWN
+    sealed = IntegrationCredentials
+    has_credentials = await session.scalar(
+        select(
+            exists(sealed.integration_id).where(
+                sealed.tenant_id == integration.tenant_id,
+                sealed.integration_id == integration.id,
+            )
+        )
+    )
+    return Known(integration.settings, has_credentials=bool(has_credentials))
 
 
 def credentials_context(tenant_id: UUID, integration_id: UUID) -> str:
@@ -170,3 +263,16 @@ async def get_integration(session: AsyncSession, *, tenant_id: UUID) -> Integrat
     if integration is None:
         raise NotFound("integration of tenant", tenant_id)
     return integration
+
+
+async def take_integration(session: AsyncSession, *, tenant_id: UUID) -> Integration:
+    """To be changed: whoever else wants to change it waits for this transaction."""
+    await session.execute(
+        select(Integration.id)
+        .where(
+            Integration.tenant_id == tenant_id,
+            Integration.status != IntegrationStatus.DISCONNECTED,
+        )
+        .with_for_update()
+    )
+    return await get_integration(session, tenant_id=tenant_id)

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Final
 
@@ -63,6 +63,7 @@ _GRADE_BY_WORD = {
 }
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ]\d{2}:\d{2}\S*)?", re.ASCII)
+_TYPED_ID = re.compile(r"\{([^:{}]+):([^{}]*)\}")
 _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
 
 
@@ -118,6 +119,11 @@ def parse_email(text: str) -> str | None:
 def split_list(text: str) -> tuple[str, ...]:
     """The values of a comma list, trimmed, each once, in the order given."""
     return tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+
+
+def typed_ids(text: str) -> Iterator[tuple[str, str]]:
+    """The types and values of `{Fed:123},{LDAP:cn=ann,dc=school}`."""
+    return ((kind.strip(), value.strip()) for kind, value in _TYPED_ID.findall(text))
 
 
 def is_usable_id(text: str) -> bool:

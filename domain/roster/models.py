@@ -46,6 +46,7 @@ class School(Rostered, Base):
     display_name: Mapped[str | None]
     number: Mapped[str | None]
     parent_source_id: Mapped[str | None]
+    keys: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
 
 
 class Term(Rostered, Base):
@@ -95,12 +96,14 @@ class Group(Rostered, Base):
     period: Mapped[str | None]
     grades: Mapped[list[str]]
     subjects: Mapped[list[str]]
+    keys: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
 
 
 class User(Rostered, Base):
     """`username_key` makes a username unique among live people, whatever its case.
 
-    The constraint is checked at commit, so that two people may swap their usernames.
+    The constraint is checked at commit, so that two people may swap their usernames. Who is not
+    eligible takes no licence and cannot sign in (product.md P9).
     """
 
     __tablename__ = "users"
@@ -126,6 +129,8 @@ class User(Rostered, Base):
     roles: Mapped[list[str]]
     grades: Mapped[list[str]]
     is_enabled: Mapped[bool]
+    keys: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    is_eligible: Mapped[bool] = mapped_column(server_default=text("true"))
 
 
 class SchoolAffiliation(Base):

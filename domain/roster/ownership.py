@@ -38,7 +38,9 @@ def _owners(provider: tuple[str, ...], *, local: tuple[str, ...] = ()) -> dict[s
 
 
 OWNERS: dict[RecordType, dict[str, FieldOwner]] = {
-    RecordType.SCHOOL: _owners(("name", "number", "parent_source_id"), local=("display_name",)),
+    RecordType.SCHOOL: _owners(
+        ("name", "number", "parent_source_id", "keys"), local=("display_name",)
+    ),
     RecordType.TERM: _owners(("name", "kind", "starts_on", "ends_on", "parent_source_id")),
     RecordType.COURSE: _owners(("name", "code", "subjects")),
     RecordType.GROUP: _owners(
@@ -54,6 +56,7 @@ OWNERS: dict[RecordType, dict[str, FieldOwner]] = {
             "period",
             "grades",
             "subjects",
+            "keys",
         )
     ),
     RecordType.USER: _owners(
@@ -68,6 +71,8 @@ OWNERS: dict[RecordType, dict[str, FieldOwner]] = {
             "roles",
             "grades",
             "is_enabled",
+            "keys",
+            "is_eligible",
         )
     )
     | {"username_key": S},

@@ -40,10 +40,13 @@ class MembershipRole(StrEnum):
 
 
 class School(NamedTuple):
+    """`keys`: see User."""
+
     source_id: str
     name: str
     number: str | None = None
     parent_source_id: str | None = None
+    keys: tuple[str, ...] = ()
 
 
 class Term(NamedTuple):
@@ -65,7 +68,10 @@ class Course(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Clever's section, OneRoster's class. A blank `name` is a problem only of a new group."""
+    """Clever's section, OneRoster's class. A blank `name` is a problem only of a new group.
+
+    `keys`: see User.
+    """
 
     source_id: str
     name: str
@@ -77,6 +83,7 @@ class Group(NamedTuple):
     period: str | None = None
     grades: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 class User(NamedTuple):
@@ -84,6 +91,8 @@ class User(NamedTuple):
 
     `number` is the student or staff number (OneRoster: identifier). `email` is None where the
     tenant does not take it over. `grades` are CEDS codes, two digits where they are numbers.
+    `keys` are other ids of the person, each as "kind:value", sorted: what a new source id of the
+    same person is recognised by. `is_eligible` is what the tenant's metadata field says (P9).
     """
 
     source_id: str
@@ -98,6 +107,8 @@ class User(NamedTuple):
     number: str | None = None
     grades: tuple[str, ...] = ()
     is_enabled: bool = True
+    keys: tuple[str, ...] = ()
+    is_eligible: bool = True
 
 
 class Enrollment(NamedTuple):

@@ -5,13 +5,14 @@ to go on after any checkpoint that it gave out. It ends normally only if every c
 read to its end; anything else raises a SourceError, and nothing is compared.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from domain.errors import DomainError
-from domain.roster.records import Record, RecordType
+from domain.roster.records import Record, RecordType, Role
 from domain.validation.codes import Code
 
 
@@ -66,7 +67,13 @@ class Page:
     `read` is the number of the provider's rows that went into this page: records, problems that
     stand in for a record, ignored ones, deletions. `deleted` are source ids that the provider
     names as deleted. `is_last` marks the last page of its record type; every type has one, even
-    if it is empty, and `completeness` is the collection's.
+    if it is empty, and `completeness` is the collection's. Pages of several types may take turns.
+
+    A record may come twice where pages overlap: copies that are alike count once, and of those
+    that differ the first is taken.
+    `expected`, on a last page, is how many records the provider says the collection has: fewer
+    is a collection that was not read to its end. `modified` is the latest time of change on the
+    page, as the provider writes it: where a later delta begins.
     """
 
     record_type: RecordType
@@ -78,6 +85,8 @@ class Page:
     completeness: Completeness = Completeness.FULL
     is_last: bool = False
     checkpoint: Checkpoint = field(default_factory=dict)
+    expected: int | None = None
+    modified: str | None = None
 
 
 class CheckStep(NamedTuple):
@@ -87,6 +96,37 @@ class CheckStep(NamedTuple):
     is_ok: bool
     message: str
     advice: str | None = None
+
+
+class Eligibility(NamedTuple):
+    """Which metadata or extension field of a student says that they may use the product (P9).
+
+    `values` are those that mean yes, case folded.
+    """
+
+    field: str
+    values: frozenset[str]
+
+    def means_yes(self, value: object) -> bool:
+        return str("" if value is None else value).strip().casefold() in self.values
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """Everything that a source is opened with: how to reach it, and what the tenant decided.
+
+    `role_map` is what the tenant changed of the provider's own. `since` asks for a delta: the
+    latest time of change seen of each collection, as the provider writes it.
+    """
+
+    provider: Provider
+    settings: Mapping[str, Any]
+    today: date
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    role_map: Mapping[str, Role | None] = field(default_factory=dict)
+    with_student_email: bool = False
+    eligibility: Eligibility | None = None
+    since: Mapping[RecordType, str] = field(default_factory=dict)
 
 
 class RosterSource(Protocol):
@@ -104,6 +144,10 @@ class RosterSource(Protocol):
         Raises a SourceError if a collection cannot be read to its end.
         """
         ...
+
+
+SourceOpener = Callable[[SourceConfig], RosterSource]
+"""Opens nothing yet: that is what reading a source does."""
 
 
 class SourceError(DomainError):
@@ -125,3 +169,7 @@ class CredentialsRejected(SourceError):
 
 class RosterUnreadable(SourceError):
     """What the provider sent is broken or incomplete; the provider or the district must act."""
+
+
+class RosterMoved(SourceError):
+    """The roster changed while it was read: what was read is of two nights, and is read again."""

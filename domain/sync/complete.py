@@ -5,11 +5,13 @@ name, and the records that were rejected, whose last good state stays. Both are 
 are stored, and then nothing downstream needs to know of deltas or rejections.
 """
 
+from collections.abc import Sequence
+
 import asyncpg
 
 from domain.roster.records import Enrollment, RecordType
 from domain.sync.context import RunContext
-from domain.sync.entities import Entity
+from domain.sync.entities import USERS, Entity
 
 _SPANS = (
     "SELECT sp.source_id, u.source_id AS user_source_id, g.source_id AS group_source_id, m.role,"
@@ -23,70 +25,118 @@ _SPANS = (
     # resolved, and nothing happens to them.
     "  OR m.archived_by_run_id IN (u.archived_by_run_id, g.archived_by_run_id))"
 )
+_ENROLLMENT = ", ".join(Enrollment._fields)
+_NAMED = "source_id = ANY ($3)"
 
 
 async def complete_entity(
     context: RunContext, connection: asyncpg.Connection, entity: Entity, *, is_delta: bool
 ) -> None:
-    columns = ", ".join(("source_id", *entity.compared))
-    await _complete(
+    rejected = await _rejected(context, connection, entity.record_type)
+    if not is_delta and not rejected:
+        return
+    await _put(
         context,
         connection,
         entity.record_type,
-        columns=columns,
-        stored=entity.stored_rows(
-            f"SELECT id FROM {entity.table} WHERE tenant_id = $1 AND archived_at IS NULL"
-            + ("" if is_delta else " AND source_id = ANY ($3)")
-        ),
-        is_delta=is_delta,
+        columns=_columns(entity),
+        stored=f"SELECT * FROM ({_stored(entity)}) r WHERE {_not_deleted(context)}"
+        if is_delta
+        else _stored(entity, _NAMED),
+        ids=rejected,
     )
 
 
 async def complete_enrollments(
     context: RunContext, connection: asyncpg.Connection, *, is_delta: bool
 ) -> None:
-    await _complete(
+    rejected = await _rejected(context, connection, RecordType.MEMBERSHIP)
+    if not is_delta and not rejected:
+        return
+    wanted = _not_deleted(context) if is_delta else f"r.{_NAMED}"
+    await _put(
         context,
         connection,
         RecordType.MEMBERSHIP,
-        columns=", ".join(Enrollment._fields),
-        stored=_SPANS,
-        is_delta=is_delta,
+        columns=_ENROLLMENT,
+        stored=f"SELECT * FROM ({_SPANS}) r WHERE {wanted}",
+        ids=rejected,
     )
 
 
-async def _complete(
+async def keep_users(
+    context: RunContext, connection: asyncpg.Connection, source_ids: Sequence[str]
+) -> None:
+    """Put people who are not in the feed back, with their memberships, so that they stay."""
+    await _put(
+        context,
+        connection,
+        RecordType.USER,
+        columns=_columns(USERS),
+        stored=_stored(USERS, _NAMED),
+        ids=source_ids,
+    )
+    await _put(
+        context,
+        connection,
+        RecordType.MEMBERSHIP,
+        columns=_ENROLLMENT,
+        stored=f"SELECT * FROM ({_SPANS}) r WHERE r.user_source_id = ANY ($3)",
+        ids=source_ids,
+    )
+
+
+def _columns(entity: Entity) -> str:
+    return ", ".join(("source_id", *entity.compared))
+
+
+def _stored(entity: Entity, condition: str = "true") -> str:
+    return entity.stored_rows(
+        f"SELECT id FROM {entity.table}"
+        f" WHERE tenant_id = $1 AND archived_at IS NULL AND {condition}"
+    )
+
+
+def _not_deleted(context: RunContext) -> str:
+    return (
+        f"NOT EXISTS (SELECT FROM {context.staging.deleted} d"
+        " WHERE d.record_type = $2 AND d.source_id = r.source_id)"
+    )
+
+
+async def _rejected(
+    context: RunContext, connection: asyncpg.Connection, record_type: RecordType
+) -> list[str]:
+    """The ids of which nothing is staged because what came of them was rejected."""
+    rejected = await connection.fetchval(
+        f"SELECT array_agg(DISTINCT p.source_id) FROM {context.staging.problems} p"
+        " WHERE p.record_type = $1 AND p.rejects AND NOT EXISTS ("
+        f"  SELECT FROM {context.staging.of(record_type)} s WHERE s.source_id = p.source_id)",
+        record_type.value,
+    )
+    return list(rejected or ())
+
+
+async def _put(
     context: RunContext,
     connection: asyncpg.Connection,
     record_type: RecordType,
     *,
     columns: str,
     stored: str,
-    is_delta: bool,
+    ids: Sequence[str],
 ) -> None:
+    """Stage what is stored, unless the feed has it or a sharing rule has left it out."""
     staged = context.staging.of(record_type)
-    if is_delta:
-        wanted = (
-            f"NOT EXISTS (SELECT FROM {context.staging.deleted} d"
-            "  WHERE d.record_type = $2 AND d.source_id = r.source_id)"
-        )
-    else:
-        wanted = "r.source_id = ANY ($3)"
-    rejected = await connection.fetchval(
-        f"SELECT array_agg(DISTINCT p.source_id) FROM {context.staging.problems} p"
-        " WHERE p.record_type = $1 AND p.rejects"
-        f" AND NOT EXISTS (SELECT FROM {staged} s WHERE s.source_id = p.source_id)",
-        record_type.value,
-    )
-    if not is_delta and not rejected:
-        return
-    # Both kinds of the condition get the same arguments: a mention gives each its type.
+    # The stored rows differ in what they are chosen by: a mention gives each argument its type.
     await connection.execute(
         f"INSERT INTO {staged} ({columns}, is_stored)"
-        f" SELECT {columns}, true FROM ({stored}) r WHERE {wanted}"
-        " AND $2::text IS NOT NULL AND $3::text[] IS NOT NULL"
-        f" AND NOT EXISTS (SELECT FROM {staged} s WHERE s.source_id = r.source_id)",
+        f" SELECT {columns}, true FROM ({stored}) r"
+        " WHERE $2::text IS NOT NULL AND $3::text[] IS NOT NULL"
+        f" AND NOT EXISTS (SELECT FROM {staged} s WHERE s.source_id = r.source_id)"
+        f" AND NOT EXISTS (SELECT FROM {context.staging.left_out} l"
+        "   WHERE l.record_type = $2 AND l.source_id = r.source_id)",
         context.tenant_id,
         record_type.value,
-        rejected or [],
+        ids,
     )

@@ -1,16 +1,14 @@
 """What every phase is given: the run, its staging tables and a connection of its own."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from domain.roster.records import Role
 from domain.roster.source import Provider
 from domain.sync.lease import Lease, confirm
 from domain.sync.models import SyncMode, SyncRunState
@@ -30,8 +28,7 @@ class RunContext:
     state: SyncRunState
     mode: SyncMode
     provider: Provider
-    settings: Mapping[str, Any]
-    role_map: Mapping[str, Role | None]
+    integration_id: UUID
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     plans: int = 0
 
@@ -42,6 +39,11 @@ class RunContext:
     @property
     def run_id(self) -> UUID:
         return self.lease.run_id
+
+    @property
+    def is_network(self) -> bool:
+        """Whether pages come from a server that may change them meanwhile, or send none."""
+        return self.provider is not Provider.ONEROSTER_CSV
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[asyncpg.Connection]:

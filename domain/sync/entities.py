@@ -68,7 +68,7 @@ GROUPS = Entity(
     stored=(
         "SELECT r.id, r.source_id, r.name, sc.source_id AS school_source_id,"
         " co.source_id AS course_source_id, r.term_source_ids, r.code, r.kind, r.period,"
-        " r.grades, r.subjects, r.starts_on, r.ends_on"
+        " r.grades, r.subjects, r.keys, r.starts_on, r.ends_on"
         " FROM groups r"
         " JOIN schools sc ON sc.tenant_id = r.tenant_id AND sc.id = r.school_id"
         " LEFT JOIN courses co ON co.tenant_id = r.tenant_id AND co.id = r.course_id"
@@ -89,7 +89,7 @@ USERS = Entity(
         "SELECT r.id, r.source_id, r.username, r.given_name, r.family_name, r.roles,"
         " coalesce(a.school_source_ids, '{{}}') AS school_source_ids,"
         " r.preferred_given_name, r.preferred_family_name, r.email, r.number, r.grades,"
-        " r.is_enabled"
+        " r.is_enabled, r.keys, r.is_eligible"
         " FROM users r"
         " LEFT JOIN (SELECT sa.user_id,"
         "   array_agg(sc.source_id ORDER BY sa.position) AS school_source_ids"

@@ -1,5 +1,9 @@
-"""Fetch: the source's pages into the run's staging tables, with a checkpoint for each batch."""
+"""Fetch: the source's pages into the run's staging tables, with a checkpoint for each batch.
 
+While one batch is stored the next one is read: the provider and the database work at once.
+"""
+
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
@@ -8,9 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
+import structlog
 
 from domain.roster.records import Record, RecordType
-from domain.roster.source import Checkpoint, Completeness, Page, RosterSource
+from domain.roster.source import Checkpoint, Completeness, Page, RosterMoved, RosterSource
+from domain.sync.completeness import Orders, require_all
 from domain.sync.context import RunContext
 from domain.sync.lease import confirm
 from domain.sync.models import SyncRunState
@@ -19,11 +25,19 @@ BATCH = 20_000
 """Rows for one COPY and one checkpoint: fewer cost round trips, more cost memory."""
 STALE = timedelta(minutes=30)
 """A fetch that was interrupted is not gone on with after so long: the roster has moved on."""
+MOST_READINGS = 3
+"""A roster that changes while it is read is read anew, so many times in all."""
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class Progress:
-    """What has been read. Stored with each batch as the run's checkpoint."""
+    """What has been read. Stored with each batch as the run's checkpoint.
+
+    `modified` is the latest time of change of each type, in the provider's words. `orders` is
+    kept from one reading of this process to the next.
+    """
 
     fingerprint: str
     started_at: str
@@ -31,6 +45,8 @@ class Progress:
     read: dict[str, int] = field(default_factory=dict)
     delta: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    modified: dict[str, str] = field(default_factory=dict)
+    orders: Orders = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -39,10 +55,7 @@ class Progress:
 
 async def fetch(context: RunContext, source: RosterSource) -> None:
     """Raises SourceError if a collection cannot be read to its end."""
-    progress = await _resume_or_begin(context, source)
-    async with aclosing(_batches(source.pages(progress.at))) as batches:
-        async for batch in batches:
-            await _store_batch(context, batch, progress)
+    progress = await _read_whole(context, source)
     missing = [name for name in RecordType if name.value not in progress.ended]
     if missing:
         raise RuntimeError(f"the source ended without a last page for {missing}")
@@ -51,6 +64,48 @@ async def fetch(context: RunContext, source: RosterSource) -> None:
     began_at = datetime.fromisoformat(progress.started_at)
     async with context.step(SyncRunState.VALIDATING, began_at=began_at):
         pass
+
+
+async def _read_whole(context: RunContext, source: RosterSource) -> Progress:
+    """A roster that changed while it was read is read again from its beginning."""
+    orders: Orders = {}
+    for reading in range(1, MOST_READINGS):
+        try:
+            return await _read(context, source, orders)
+        except RosterMoved as error:
+            log.warning("roster_moved", reading=reading, code=error.code.value)
+            await _forget(context)
+    return await _read(context, source, orders)
+
+
+async def _read(context: RunContext, source: RosterSource, orders: Orders) -> Progress:
+    """Every page, each batch stored while the next one is read."""
+    progress = await _resume_or_begin(context, source)
+    progress.orders = orders
+    storing: asyncio.Task[None] | None = None
+    try:
+        async with aclosing(_batches(source.pages(progress.at))) as batches:
+            async for batch in batches:
+                if storing:
+                    await storing
+                storing = asyncio.create_task(_store_batch(context, batch, progress))
+        if storing:
+            await storing
+    finally:
+        if storing and not storing.done():
+            storing.cancel()
+            await asyncio.gather(storing, return_exceptions=True)
+    return progress
+
+
+async def _forget(context: RunContext) -> None:
+    async with context.transaction() as connection:
+        await connection.execute(
+            "UPDATE sync_runs SET checkpoint = NULL WHERE tenant_id = $1 AND id = $2",
+            context.tenant_id,
+            context.run_id,
+        )
+        await confirm(connection, context.lease)
 
 
 async def _store_batch(context: RunContext, batch: Sequence[Page], progress: Progress) -> None:
@@ -82,13 +137,15 @@ async def _resume_or_begin(context: RunContext, source: RosterSource) -> Progres
 
 
 async def _batches(pages: AsyncIterator[Page]) -> AsyncGenerator[list[Page], None]:
-    """Pages of one type together, up to about BATCH rows."""
+    """Pages together, up to about BATCH rows."""
     batch: list[Page] = []
+    rows = 0
     async for page in pages:
         batch.append(page)
-        if page.is_last or sum(page.read for page in batch) >= BATCH:
+        rows += page.read
+        if rows >= BATCH:
             yield batch
-            batch = []
+            batch, rows = [], 0
     if batch:
         yield batch
 
@@ -96,19 +153,30 @@ async def _batches(pages: AsyncIterator[Page]) -> AsyncGenerator[list[Page], Non
 async def _stage(
     context: RunContext, connection: asyncpg.Connection, batch: Sequence[Page], progress: Progress
 ) -> None:
-    record_type = batch[0].record_type
-    records: list[Record] = [record for page in batch for record in page.records]
-    await context.staging.copy(connection, record_type, records)
+    for record_type in dict.fromkeys(page.record_type for page in batch):
+        records: list[Record] = [
+            record for page in batch if page.record_type is record_type for record in page.records
+        ]
+        await context.staging.copy(connection, record_type, records)
     await _stage_notes(context, connection, batch)
-    name = record_type.value
-    progress.read[name] = progress.read.get(name, 0) + sum(page.read for page in batch)
-    last = batch[-1]
-    progress.at = last.checkpoint
-    if last.is_last:
-        progress.ended.append(name)
-        if last.completeness is Completeness.DELTA:
-            progress.delta.append(name)
+    for page in batch:
+        _take_note(progress, page)
+    progress.at = batch[-1].checkpoint
+    for page in batch:
+        read = progress.read[page.record_type.value]
+        await require_all(connection, context.staging, page, read=read, orders=progress.orders)
     await _store(context, connection, progress)
+
+
+def _take_note(progress: Progress, page: Page) -> None:
+    name = page.record_type.value
+    progress.read[name] = progress.read.get(name, 0) + page.read
+    if page.modified is not None:
+        progress.modified[name] = max(progress.modified.get(name, ""), page.modified)
+    if page.is_last:
+        progress.ended.append(name)
+        if page.completeness is Completeness.DELTA:
+            progress.delta.append(name)
 
 
 async def _stage_notes(
@@ -182,6 +250,7 @@ async def _store(context: RunContext, connection: asyncpg.Connection, progress: 
                 "read": progress.read,
                 "delta": progress.delta,
                 "ended": progress.ended,
+                "modified": progress.modified,
             }
         ),
         progress.total,

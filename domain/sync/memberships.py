@@ -3,6 +3,9 @@
 An enrollment's content hash covers all of it, a membership's is the combination of its
 enrollments', and a group's the combination of its memberships'. On most nights most groups are
 equal, so people are looked up for the others only.
+
+A combination is the XOR of the hashes with the number of enrollments in its last byte: of a new
+enrollment that is there twice the XOR alone would show nothing.
 """
 
 import asyncpg
@@ -16,6 +19,9 @@ from domain.validation.codes import Code
 
 _MEMBERSHIP = RecordType.MEMBERSHIP
 _LEFT_OUT = "the person is left out"
+_SAID = "(code, record_type, source_id, field, expected, found, cause, record, rejects, is_planned)"
+_NUMBER = 255
+"""The bits of a membership's hash that count its enrollments; the others are those of the XOR."""
 
 
 async def plan_memberships(
@@ -37,8 +43,7 @@ async def _forget_former_plan(context: RunContext, connection: asyncpg.Connectio
     for name in ("differing", "examined", "live_users", "live_groups"):
         await connection.execute(f"DROP TABLE IF EXISTS {staging.table(name)}")
     await connection.execute(
-        f"DELETE FROM {staging.problems} WHERE record_type = $1 AND place IS NULL",
-        _MEMBERSHIP.value,
+        f"DELETE FROM {staging.problems} WHERE is_planned",
     )
     await connection.execute(
         f"DELETE FROM {staging.ignored} WHERE record_type = $1 AND reason = $2",
@@ -59,16 +64,17 @@ async def _find_differing_groups(context: RunContext, connection: asyncpg.Connec
     await connection.execute(
         f"CREATE UNLOGGED TABLE {differing} AS"
         " SELECT coalesce(s.group_source_id, m.source_id) AS source_id"
-        " FROM (SELECT group_source_id, bit_xor(content) AS content"
+        f" FROM (SELECT group_source_id, bit_xor(content) & {~_NUMBER} AS content, count(*) AS n"
         f"   FROM {enrollments} GROUP BY 1) s"
-        " FULL JOIN (SELECT g.source_id, x.content, x.loses FROM"
-        "   (SELECT group_id, bit_xor(content_hash) AS content,"
+        " FULL JOIN (SELECT g.source_id, x.content, x.n, x.loses FROM"
+        f"   (SELECT group_id, bit_xor(content_hash) & {~_NUMBER} AS content,"
+        f"    sum((content_hash & {_NUMBER})::int) AS n,"
         f"    bool_or(user_id IN (SELECT id FROM {users} WHERE action = 'ARCHIVE')) AS loses"
         f"    FROM memberships WHERE tenant_id = '{tenant}' AND origin = 'PROVIDER'"
         "     AND archived_at IS NULL GROUP BY group_id) x"
         f"   JOIN groups g ON g.tenant_id = '{tenant}' AND g.id = x.group_id) m"
         "  ON m.source_id = s.group_source_id"
-        " WHERE s.content IS DISTINCT FROM m.content OR m.loses"
+        " WHERE s.content IS DISTINCT FROM m.content OR s.n IS DISTINCT FROM m.n OR m.loses"
         f"  OR m.source_id IN (SELECT source_id FROM {groups} WHERE action = 'ARCHIVE')"
     )
     await connection.execute(f"ANALYZE {differing}")
@@ -112,6 +118,7 @@ async def _examine(context: RunContext, connection: asyncpg.Connection) -> None:
 async def _reject_duplicates(context: RunContext, connection: asyncpg.Connection) -> None:
     """The first enrollment of an id is taken; rows of a fresh COPY lie in the order of reading.
 
+    Pages of a server may overlap: that an enrollment is there twice as it is says nothing.
     Looking at differing groups is enough: of two enrollments with one id one is not stored, and
     its group differs every night.
     """
@@ -119,14 +126,16 @@ async def _reject_duplicates(context: RunContext, connection: asyncpg.Connection
     await connection.execute(
         "WITH twins AS (SELECT source_id, min(read_at) AS first"
         f"   FROM {examined} GROUP BY source_id HAVING count(*) > 1),"
-        f" gone AS (DELETE FROM {examined} s USING twins t"
-        "   WHERE s.source_id = t.source_id AND s.read_at <> t.first RETURNING s.*)"
+        f" gone AS (DELETE FROM {examined} s USING twins t JOIN {examined} f ON f.read_at = t.first"
+        "   WHERE s.source_id = t.source_id AND s.read_at <> t.first"
+        "   RETURNING s.*, $3 AND s.content = f.content AS is_copy)"
         f" INSERT INTO {context.staging.problems}"
-        " (code, record_type, source_id, field, expected, found, cause, record, rejects)"
+        f" {_SAID}"
         " SELECT $1, $2, s.source_id, 'sourcedId', 'an id of its own', 'an id used before',"
-        f" $2 || ' ' || s.source_id, {MAPPED}, true FROM gone s",
+        f" $2 || ' ' || s.source_id, {MAPPED}, true, true FROM gone s WHERE NOT s.is_copy",
         Code.ID_DUPLICATE.value,
         _MEMBERSHIP.value,
+        context.is_network,
     )
 
 
@@ -153,10 +162,10 @@ async def _note_dangling(context: RunContext, connection: asyncpg.Connection) ->
         first = "" if name == "user" else " AND s.user_id IS NOT NULL"
         await connection.execute(
             f"INSERT INTO {staging.problems}"
-            " (code, record_type, source_id, field, expected, found, cause, record, rejects)"
+            f" {_SAID}"
             " SELECT $1, $2, s.source_id, $3, CASE WHEN p.source_id IS NULL"
             f"  THEN 'a {name} of the feed' ELSE 'a {name} that is valid' END,"
-            f" s.{name}_source_id, $4 || ' ' || s.{name}_source_id, {MAPPED}, true"
+            f" s.{name}_source_id, $4 || ' ' || s.{name}_source_id, {MAPPED}, true, true"
             f" FROM {staging.table('examined')} s"
             f" LEFT JOIN (SELECT DISTINCT source_id FROM {staging.problems}"
             f"   WHERE record_type = $4 AND rejects) p ON p.source_id = s.{name}_source_id"
@@ -183,7 +192,8 @@ async def _compare(context: RunContext, connection: asyncpg.Connection, new_ids:
         "  s.content AS hash, m.content_hash AS old_hash,"
         "  CASE WHEN m.id IS NULL THEN 'CREATE' WHEN s.user_id IS NULL THEN 'ARCHIVE'"
         "   WHEN m.archived_at IS NOT NULL THEN 'RESTORE' ELSE 'UPDATE' END AS action"
-        " FROM (SELECT e.user_id, e.group_id, e.role, bit_xor(e.content) AS content"
+        " FROM (SELECT e.user_id, e.group_id, e.role,"
+        f"   (bit_xor(e.content) & {~_NUMBER}) | (count(*) & {_NUMBER}) AS content"
         f"   FROM {staging.table('examined')} e"
         "   WHERE e.user_id IS NOT NULL AND e.group_id IS NOT NULL"
         "   GROUP BY e.user_id, e.group_id, e.role) s"

@@ -69,7 +69,9 @@ class SyncRun(TenantRow, Base):
     `counts` is {record type: {fetched, created, …: n}}; `phases` is {state: {started_at,
     seconds}}; `progress` is {read, expected}; `checkpoint` is where a fetch can go on.
     `expected` records come from the tenant's last run; `size_class` is the number of digits of
-    that, so that workers can take small runs before large ones.
+    that, so that workers can take small runs before large ones. `sharing_rules` are those of a
+    preview, {subject: values}; None: those that are saved. `left_out` is what the rules left out:
+    [{subject, record_type, count}].
     """
 
     __tablename__ = "sync_runs"
@@ -108,6 +110,8 @@ class SyncRun(TenantRow, Base):
     phases: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     progress: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     checkpoint: Mapped[dict[str, Any] | None]
+    sharing_rules: Mapped[dict[str, Any] | None]
+    left_out: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'"))
     failure_code: Mapped[str | None]
     failure_message: Mapped[str | None]
 

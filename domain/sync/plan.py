@@ -5,17 +5,21 @@ that it has or will have. Updates, archives and restores are stored as SyncChang
 the hash they were planned against; a create is known by its run.
 """
 
+from collections.abc import Mapping
+
 import asyncpg
 
-from domain.roster.records import RecordType
+from domain.roster.records import RecordType, Role
 from domain.sync.context import RunContext, allow_nested_loops
 from domain.sync.decide import TypeCounts, Verdict, decide
 from domain.sync.entities import ENTITIES, Entity
 from domain.sync.ids import NewIds
 from domain.sync.memberships import plan_memberships
-from domain.sync.models import SyncRunState
+from domain.sync.models import SyncMode, SyncRunState
+from domain.sync.sharing import count_archives, unknown_schools
+from domain.validation.codes import Code
 
-HASH_VERSION = 1
+HASH_VERSION = 2
 """Seeds every hash. Raise it when what is hashed changes meaning: hashes are then renewed
 without counting as updates."""
 
@@ -27,9 +31,13 @@ def content_hash(entity: Entity) -> str:
 
 
 async def plan(context: RunContext) -> Verdict:
+    """A preflight ends here: what it would do is stored and counted, and nobody waits for it."""
+    is_preflight = context.mode is SyncMode.PREFLIGHT
     async with context.transaction() as connection:
         await connection.execute("SELECT ensure_sync_changes_partitions()")
-    async with context.step(SyncRunState.APPLYING) as connection:
+    async with context.step(
+        SyncRunState.SUMMARISING if is_preflight else SyncRunState.APPLYING
+    ) as connection:
         await _forget_former_plan(context, connection)
         counts = {}
         for entity in ENTITIES:
@@ -39,9 +47,53 @@ async def plan(context: RunContext) -> Verdict:
             context, connection, await NewIds.begin(connection)
         )
         await _count_notes(context, connection)
-        verdict = decide(counts)
-        await _record_verdict(context, connection, verdict)
+        verdict = await _judge(context, connection, counts)
+        if verdict.is_held and not is_preflight:
+            await _hold(context, connection, verdict)
     return verdict
+
+
+async def _judge(
+    context: RunContext, connection: asyncpg.Connection, counts: Mapping[RecordType, TypeCounts]
+) -> Verdict:
+    rows = await connection.fetch(
+        f"SELECT DISTINCT record_type FROM {context.staging.problems} WHERE code = $1",
+        Code.CONN_EMPTY.value,
+    )
+    empty = {row["record_type"] for row in rows}
+    return decide(
+        {
+            name: numbers._replace(
+                left_out=await count_archives(context, connection, name),
+                is_empty=name.value in empty,
+            )
+            for name, numbers in counts.items()
+        },
+        roles=await _vanishing_roles(context, connection, counts[RecordType.USER]),
+        unknown_schools=await unknown_schools(context, connection),
+    )
+
+
+async def _vanishing_roles(
+    context: RunContext, connection: asyncpg.Connection, users: TypeCounts
+) -> Mapping[Role, TypeCounts]:
+    """Students or teachers, if all of them would go and none is there. Clever lists them apart."""
+    if not users.archived:
+        return {}
+    staged, work = context.staging.of(RecordType.USER), context.staging.work(RecordType.USER)
+    rows = await connection.fetch(
+        "SELECT r.role, count(*) AS stored FROM users u CROSS JOIN unnest(u.roles) AS r (role)"
+        f" LEFT JOIN {work} w ON w.id = u.id AND w.action = 'ARCHIVE'"
+        " WHERE u.tenant_id = $1 AND u.origin = 'PROVIDER' AND u.archived_at IS NULL"
+        "  AND r.role IN ('STUDENT', 'TEACHER')"
+        f" AND NOT EXISTS (SELECT FROM {staged} s WHERE r.role = ANY (s.roles))"
+        " GROUP BY r.role HAVING count(*) = count(w.id)",
+        context.tenant_id,
+    )
+    return {
+        Role(row["role"]): TypeCounts(row["stored"], 0, row["stored"], is_empty=context.is_network)
+        for row in rows
+    }
 
 
 async def _forget_former_plan(context: RunContext, connection: asyncpg.Connection) -> None:
@@ -180,25 +232,29 @@ async def _count_notes(context: RunContext, connection: asyncpg.Connection) -> N
         for number in ("fetched", "created", "updated", "archived", "restored", "unchanged"):
             context.counts[name.value].setdefault(number, 0)
         context.count(name.value, rejected=0, ignored=0)
-    for number, table, condition in (
-        ("rejected", staging.problems, "rejects"),
-        ("ignored", staging.ignored, "true"),
+    # Where pages overlap, what is wrong with a record is told twice.
+    problems, ignored = (
+        ("DISTINCT (code, source_id, field, found, place)", "DISTINCT source_id")
+        if context.is_network
+        else ("*", "*")
+    )
+    for number, counted, table, condition in (
+        ("rejected", problems, staging.problems, "rejects"),
+        ("ignored", ignored, staging.ignored, "true"),
     ):
         rows = await connection.fetch(
-            f"SELECT record_type, count(*) AS n FROM {table} WHERE {condition} GROUP BY record_type"
+            f"SELECT record_type, count({counted}) AS n FROM {table} WHERE {condition}"
+            " GROUP BY record_type"
         )
         for row in rows:
             context.count(row["record_type"], **{number: row["n"]})
 
 
-async def _record_verdict(
-    context: RunContext, connection: asyncpg.Connection, verdict: Verdict
-) -> None:
-    if verdict.is_held:
-        await connection.execute(
-            "INSERT INTO holds (tenant_id, run_id, reasons) VALUES ($1, $2, $3)"
-            " ON CONFLICT (tenant_id, run_id) DO UPDATE SET reasons = excluded.reasons",
-            context.tenant_id,
-            context.run_id,
-            verdict.as_json(),
-        )
+async def _hold(context: RunContext, connection: asyncpg.Connection, verdict: Verdict) -> None:
+    await connection.execute(
+        "INSERT INTO holds (tenant_id, run_id, reasons) VALUES ($1, $2, $3)"
+        " ON CONFLICT (tenant_id, run_id) DO UPDATE SET reasons = excluded.reasons",
+        context.tenant_id,
+        context.run_id,
+        verdict.as_json(),
+    )

@@ -6,9 +6,7 @@ anywhere leaves a run that another one continues from its last finished phase.
 
 import asyncio
 import json
-from collections.abc import Mapping
-from datetime import date
-from typing import Any, Protocol
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -16,8 +14,9 @@ import structlog
 
 from domain.clock import utc_now
 from domain.database import Database
-from domain.roster.records import Role
-from domain.roster.source import Provider, RosterSource, SourceError
+from domain.integrations.config import read_source_config
+from domain.roster.source import Provider, RosterSource, SourceError, SourceOpener
+from domain.secrets import KeyRing
 from domain.sync.apply import PlanStale, apply
 from domain.sync.context import RunContext
 from domain.sync.fetch import fetch
@@ -46,18 +45,14 @@ DATABASE_GONE = (
 log = structlog.get_logger()
 
 
-class SourceOpener(Protocol):
-    def __call__(
-        self,
-        provider: Provider,
-        settings: Mapping[str, Any],
-        *,
-        role_map: Mapping[str, Role | None],
-        today: date,
-    ) -> RosterSource: ...
+class Sources(NamedTuple):
+    """How a run gets at its provider: with the source's opener, and the keys to its secrets."""
+
+    open: SourceOpener
+    keys: KeyRing
 
 
-async def work(database: Database, open_source: SourceOpener) -> UUID | None:
+async def work(database: Database, open_source: SourceOpener, keys: KeyRing) -> UUID | None:
     """Claim one run and bring it to its end. None: there is nothing to do."""
     lease = await claim_run(database)
     if lease is None:
@@ -65,14 +60,14 @@ async def work(database: Database, open_source: SourceOpener) -> UUID | None:
     with structlog.contextvars.bound_contextvars(
         tenant_id=str(lease.tenant_id), run_id=str(lease.run_id)
     ):
-        await _hold_lease(database, lease, open_source)
+        await _hold_lease(database, lease, Sources(open_source, keys))
     return lease.run_id
 
 
-async def _hold_lease(database: Database, lease: Lease, open_source: SourceOpener) -> None:
+async def _hold_lease(database: Database, lease: Lease, sources: Sources) -> None:
     """Work under a heartbeat; when the lease is lost, stop where we are."""
     loop = asyncio.get_running_loop()
-    task = asyncio.ensure_future(_execute(database, lease, open_source))
+    task = asyncio.ensure_future(_execute(database, lease, sources))
     with Heartbeat(database, lease, lambda: loop.call_soon_threadsafe(task.cancel)):
         try:
             await task
@@ -92,13 +87,13 @@ def _is_cancelling() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _execute(database: Database, lease: Lease, open_source: SourceOpener) -> None:
+async def _execute(database: Database, lease: Lease, sources: Sources) -> None:
     connection = await database.connect(connection_name(lease.run_id))
     try:
         await connection.execute("SET idle_in_transaction_session_timeout = '60s'")
         context = await _open_context(connection, lease)
         try:
-            await _run_phases(context, open_source)
+            await _run_phases(context, sources)
         except SourceError as error:
             await _fail(context, error.code, str(error))
         except (LeaseLost, ConnectionError, *DATABASE_GONE):
@@ -128,9 +123,7 @@ async def _open_context(connection: asyncpg.Connection, lease: Lease) -> RunCont
             lease.run_id,
         )
         row = await connection.fetchrow(
-            "SELECT r.state, r.mode, r.counts, r.attempts, i.provider, i.settings,"
-            " (SELECT coalesce(jsonb_object_agg(m.provider_role, m.role), '{}') FROM role_maps m"
-            "  WHERE m.tenant_id = i.tenant_id AND m.integration_id = i.id) AS role_map"
+            "SELECT r.state, r.mode, r.counts, r.attempts, r.integration_id, i.provider"
             " FROM sync_runs r JOIN integrations i"
             "  ON i.tenant_id = r.tenant_id AND i.id = r.integration_id"
             " WHERE r.tenant_id = $1 AND r.id = $2",
@@ -144,10 +137,7 @@ async def _open_context(connection: asyncpg.Connection, lease: Lease) -> RunCont
         state=SyncRunState(row["state"]),
         mode=SyncMode(row["mode"]),
         provider=Provider(row["provider"]),
-        settings=json.loads(row["settings"]),
-        role_map={
-            word: Role(role) if role else None for word, role in json.loads(row["role_map"]).items()
-        },
+        integration_id=row["integration_id"],
         counts=json.loads(row["counts"]),
     )
     if row["attempts"] > MAX_ATTEMPTS:
@@ -157,19 +147,13 @@ async def _open_context(connection: asyncpg.Connection, lease: Lease) -> RunCont
     return context
 
 
-async def _run_phases(context: RunContext, open_source: SourceOpener) -> None:
+async def _run_phases(context: RunContext, sources: Sources) -> None:
     await _start_again_if_lost(context)
     while context.state in ACTIVE:
         log.info("phase_started", phase=context.state.value)
         match context.state:
             case SyncRunState.FETCHING:
-                source = open_source(
-                    context.provider,
-                    context.settings,
-                    role_map=context.role_map,
-                    today=utc_now().date(),
-                )
-                await fetch(context, source)
+                await fetch(context, await _open_source(context, sources))
             case SyncRunState.VALIDATING:
                 await validate(context)
             case SyncRunState.PLANNING:
@@ -179,6 +163,19 @@ async def _run_phases(context: RunContext, open_source: SourceOpener) -> None:
             case _:
                 await summarise(context, is_held=await _is_held(context))
     log.info("run_ended", state=context.state.value)
+
+
+async def _open_source(context: RunContext, sources: Sources) -> RosterSource:
+    async with context.transaction() as connection:
+        config = await read_source_config(
+            connection,
+            tenant_id=context.tenant_id,
+            integration_id=context.integration_id,
+            keys=sources.keys,
+            now=utc_now(),
+            is_delta=context.mode is SyncMode.DELTA,
+        )
+    return sources.open(config)
 
 
 async def _start_again_if_lost(context: RunContext) -> None:

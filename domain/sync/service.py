@@ -1,5 +1,6 @@
 """Asking for runs. A run is a row; the queue only wakes a worker."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -8,14 +9,17 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, InvalidInput, NotFound
-from domain.integrations.models import IntegrationStatus
+from domain.integrations.models import Integration, IntegrationStatus, SharingSubject
 from domain.integrations.service import get_integration
 from domain.jobs import WAKE, enqueue
 from domain.people.audit import record_act
 from domain.people.callers import Caller
+from domain.roster.source import Provider
 from domain.sync.models import SyncMode, SyncRun, SyncRunState, SyncTrigger
 
-OFFERED_MODES = frozenset({SyncMode.FULL, SyncMode.DELTA})
+OFFERED_MODES = frozenset({SyncMode.FULL, SyncMode.DELTA, SyncMode.PREFLIGHT})
+DELTA_PROVIDERS = frozenset({Provider.ONEROSTER, Provider.CLASSLINK, Provider.ONEROSTER_CSV})
+"""Those that can tell what has changed since a moment."""
 
 
 class Requested(NamedTuple):
@@ -25,7 +29,7 @@ class Requested(NamedTuple):
     joined: bool
 
 
-async def request_run(
+async def request_run(  # noqa: PLR0913 - what a run is made of
     session: AsyncSession,
     *,
     tenant_id: UUID,
@@ -33,37 +37,33 @@ async def request_run(
     trigger: SyncTrigger,
     caller: Caller,
     now: datetime,
+    sharing_rules: Mapping[SharingSubject, Sequence[str]] | None = None,
 ) -> Requested:
     """Join a waiting or running run of the same mode, or take the tenant's queued place.
 
-    Raises Conflict where another mode already waits there, or the integration is not active.
+    `sharing_rules` are tried out by a preflight; without them it takes those that are saved.
+
+    Raises Conflict where another mode or a preview of other rules already waits there, or the
+    integration is not active.
     """
     if mode not in OFFERED_MODES:
         raise InvalidInput("mode", f"{mode.value} cannot be started.")
+    if sharing_rules is not None and mode is not SyncMode.PREFLIGHT:
+        raise InvalidInput("mode", "Sharing rules are tried out by a preflight only.")
     # Requests of one tenant take turns, so that two at once see each other's run.
     await session.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant_id, 0))"),
         {"tenant_id": str(tenant_id)},
     )
     integration = await get_integration(session, tenant_id=tenant_id)
-    if integration.status is not IntegrationStatus.ACTIVE:
-        raise Conflict("The integration is paused; resume it first.")
-    unfinished = (
-        await session.scalars(
-            select(SyncRun)
-            .where(SyncRun.tenant_id == tenant_id, SyncRun.finished_at.is_(None))
-            .order_by(SyncRun.requested_at)
-        )
-    ).all()
-    for run in unfinished:
-        if run.mode is mode:
-            enqueue(session, WAKE)
-            return Requested(run, joined=True)
-    if any(run.state is SyncRunState.QUEUED for run in unfinished):
-        waiting = next(run for run in unfinished if run.state is SyncRunState.QUEUED)
-        raise Conflict(
-            f"A run of mode {waiting.mode.value} is already waiting; try again after it."
-        )
+    _require_able(integration, mode)
+    drafts = None
+    if sharing_rules is not None:
+        drafts = {subject.value: list(values) for subject, values in sharing_rules.items()}
+    joined = await _join(session, tenant_id=tenant_id, mode=mode, drafts=drafts)
+    if joined is not None:
+        enqueue(session, WAKE)
+        return Requested(joined, joined=True)
     expected = await _last_size(session, tenant_id)
     run = SyncRun(
         tenant_id=tenant_id,
@@ -75,6 +75,7 @@ async def request_run(
         requested_at=now,
         size_class=len(str(expected)),
         progress={"read": 0, "expected": expected},
+        **({} if drafts is None else {"sharing_rules": drafts}),
     )
     session.add(run)
     await session.flush()
@@ -90,11 +91,57 @@ async def request_run(
     return Requested(run, joined=False)
 
 
+def _require_able(integration: Integration, mode: SyncMode) -> None:
+    if mode is SyncMode.DELTA and integration.provider not in DELTA_PROVIDERS:
+        raise InvalidInput(
+            "mode",
+            f"{integration.provider.value.title()} cannot tell what changed since the last run;"
+            " start a run of mode FULL.",
+        )
+    if integration.status is not IntegrationStatus.ACTIVE:
+        raise Conflict("The integration is paused; resume it first.")
+
+
+async def _join(
+    session: AsyncSession,
+    *,
+    tenant_id: UUID,
+    mode: SyncMode,
+    drafts: Mapping[str, list[str]] | None,
+) -> SyncRun | None:
+    """The unfinished run that does what is asked for. Raises Conflict if another is in the way."""
+    unfinished = (
+        await session.scalars(
+            select(SyncRun)
+            .where(SyncRun.tenant_id == tenant_id, SyncRun.finished_at.is_(None))
+            .order_by(SyncRun.requested_at)
+        )
+    ).all()
+    for run in unfinished:
+        if run.mode is mode and run.sharing_rules == drafts:
+            return run
+    if any(run.mode is mode for run in unfinished):
+        raise Conflict("A preview of other sharing rules is under way; try again after it.")
+    for run in unfinished:
+        if run.state is SyncRunState.QUEUED:
+            raise Conflict(
+                f"A run of mode {run.mode.value} is already waiting; try again after it."
+            )
+    return None
+
+
 async def _last_size(session: AsyncSession, tenant_id: UUID) -> int:
-    """The records that the tenant's last finished run read; 0 before the first."""
+    """The records that the tenant's last finished run read; 0 before the first.
+
+    A preflight reads as much, but the next run is measured by what was taken over.
+    """
     progress = await session.scalar(
         select(SyncRun.progress)
-        .where(SyncRun.tenant_id == tenant_id, SyncRun.finished_at.is_not(None))
+        .where(
+            SyncRun.tenant_id == tenant_id,
+            SyncRun.finished_at.is_not(None),
+            SyncRun.mode != SyncMode.PREFLIGHT,
+        )
         .order_by(SyncRun.id.desc())
         .limit(1)
     )

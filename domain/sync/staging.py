@@ -26,6 +26,8 @@ _TYPES = {
     "roles": "text[]",
     "term_source_ids": "text[]",
     "school_source_ids": "text[]",
+    "keys": "text[]",
+    "is_eligible": "boolean",
 }
 # Beside the record: whether it was not staged by the source but put there from what is stored.
 _STORED = "is_stored boolean NOT NULL DEFAULT false"
@@ -40,7 +42,7 @@ _EXTRA = {
         f" group_source_id, role, begins_on, ends_on, is_primary), {_HASH_SEED})) STORED"
     ),
 }
-MAPPED = "to_jsonb(s) - '{is_stored,content,read_at,user_id,group_id,key}'::text[]"
+MAPPED = "to_jsonb(s) - '{is_stored,content,read_at,user_id,group_id,key,is_copy}'::text[]"
 """SQL for a staged row `s` as the source record that an administrator is shown."""
 
 _NAMES = {
@@ -55,10 +57,11 @@ _NOTES = {
     "problems": (
         "code text NOT NULL, record_type text NOT NULL, source_id text, field text,"
         " expected text, found text, place text, cause text, record jsonb,"
-        " rejects boolean NOT NULL DEFAULT false"
+        " rejects boolean NOT NULL DEFAULT false, is_planned boolean NOT NULL DEFAULT false"
     ),
     "ignored": "record_type text NOT NULL, source_id text NOT NULL, reason text NOT NULL",
     "deleted": "record_type text NOT NULL, source_id text NOT NULL",
+    "left_out": "rank smallint NOT NULL, record_type text NOT NULL, source_id text NOT NULL",
     "marker": "is_whole boolean NOT NULL",
 }
 
@@ -89,6 +92,11 @@ class Staging:
     @property
     def deleted(self) -> str:
         return self.table("deleted")
+
+    @property
+    def left_out(self) -> str:
+        """What the sharing rules left out, with the rank of the rule's subject."""
+        return self.table("left_out")
 
     async def create(self, connection: asyncpg.Connection) -> None:
         """Anew and empty, whatever an earlier attempt left."""

@@ -4,34 +4,40 @@ import asyncpg
 
 from domain.sync.context import RunContext
 from domain.sync.fetch import delta_types
-from domain.sync.models import SyncRunState
+from domain.sync.models import SyncMode, SyncRunState
 from domain.validation.codes import RULES, Severity
 
+# How many students of a school are in several classes is another number every day.
 _FINGERPRINT = (
-    "md5(ROW(p.code, p.record_type, p.source_id, p.field,"
-    " CASE WHEN p.code = 'ID_DUPLICATE' THEN p.record::text ELSE p.found END)::text)::uuid"
+    "md5(ROW(p.code, p.record_type, p.source_id, p.field, CASE p.code"
+    " WHEN 'ID_DUPLICATE' THEN p.record::text WHEN 'STUDENT_MULTI_GROUP' THEN NULL"
+    " ELSE p.found END)::text)::uuid"
 )
 
 
 async def summarise(context: RunContext, *, is_held: bool) -> None:
+    """Of a preflight nothing stays but the run itself, with its counts and changes."""
+    is_preflight = context.mode is SyncMode.PREFLIGHT
+    following = SyncRunState.SUCCEEDED if is_preflight else await _end(context, is_held=is_held)
+    async with context.step(following) as connection:
+        if not is_preflight:
+            await _store_errors(context, connection)
+        if not is_preflight and not is_held:
+            await _resolve_errors(context, connection)
+            await _end_holds(context, connection)
+            await _move_cursors(context, connection)
+        await context.staging.drop(connection)
+
+
+async def _end(context: RunContext, *, is_held: bool) -> SyncRunState:
+    if is_held:
+        return SyncRunState.HELD
     async with context.transaction() as connection:
         errors = await connection.fetchval(
             f"SELECT EXISTS (SELECT FROM {context.staging.problems} WHERE code = ANY ($1))",
             [code.value for code, rule in RULES.items() if rule.severity is Severity.ERROR],
         )
-    following = (
-        SyncRunState.HELD
-        if is_held
-        else SyncRunState.SUCCEEDED_WITH_ERRORS
-        if errors
-        else SyncRunState.SUCCEEDED
-    )
-    async with context.step(following) as connection:
-        await _store_errors(context, connection)
-        if not is_held:
-            await _resolve_errors(context, connection)
-            await _end_holds(context, connection)
-        await context.staging.drop(connection)
+    return SyncRunState.SUCCEEDED_WITH_ERRORS if errors else SyncRunState.SUCCEEDED
 
 
 async def _store_errors(context: RunContext, connection: asyncpg.Connection) -> None:
@@ -51,7 +57,8 @@ async def _store_errors(context: RunContext, connection: asyncpg.Connection) -> 
         " JOIN unnest($3::text[], $4::text[]) AS r (code, severity) ON r.code = f.code"
         " ON CONFLICT (tenant_id, fingerprint) DO UPDATE SET"
         "  last_seen_run_id = $2, last_seen_at = now(), runs = v.runs + 1,"
-        "  expected = excluded.expected, place = excluded.place, record = excluded.record,"
+        "  expected = excluded.expected, found = excluded.found, place = excluded.place,"
+        "  record = excluded.record,"
         "  state = CASE v.state WHEN 'RESOLVED' THEN 'OPEN' ELSE v.state END, resolved_at = NULL",
         context.tenant_id,
         context.run_id,
@@ -88,4 +95,15 @@ async def _end_holds(context: RunContext, connection: asyncpg.Connection) -> Non
         " WHERE tenant_id = $1 AND ended_at IS NULL",
         context.tenant_id,
         f"run {context.run_id}",
+    )
+
+
+async def _move_cursors(context: RunContext, connection: asyncpg.Connection) -> None:
+    """Where the next delta begins. Only now: what a failed run has read must be asked for again."""
+    await connection.execute(
+        "UPDATE integrations i SET cursors = i.cursors || (r.checkpoint -> 'modified')"
+        " FROM sync_runs r WHERE r.tenant_id = $1 AND r.id = $2 AND i.tenant_id = $1"
+        " AND i.id = r.integration_id AND r.checkpoint -> 'modified' <> '{}'",
+        context.tenant_id,
+        context.run_id,
     )

@@ -5,57 +5,26 @@ on) or rejects the record; a rejected record is replaced by what is stored of it
 neither changed nor taken for gone. What was put there from what is stored is never judged.
 """
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
-import asyncpg
-
 from domain.roster.records import RecordType
-from domain.sync.complete import complete_enrollments, complete_entity
+from domain.sync.complete import complete_enrollments
 from domain.sync.context import RunContext
-from domain.sync.entities import COURSES, ENTITIES, GROUPS, SCHOOLS, TERMS, USERS, Entity
+from domain.sync.entities import COURSES, ENTITIES, GROUPS, SCHOOLS, TERMS, Entity
 from domain.sync.fetch import delta_types
 from domain.sync.models import SyncRunState
+from domain.sync.people import check_users, give_schools, note_students_of_several_groups
+from domain.sync.rekeying import propose_matches
+from domain.sync.rules import (
+    SAID,
+    Finding,
+    Rules,
+    drop_missing_reference,
+    drop_missing_references,
+    note,
+    reject,
+)
+from domain.sync.sharing import leave_out
 from domain.sync.staging import MAPPED
-from domain.sync.usernames import reject_taken_usernames
 from domain.validation.codes import Code
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The rules of one run: its context, the transaction's connection, and what is a delta."""
-
-    context: RunContext
-    connection: asyncpg.Connection
-    deltas: frozenset[RecordType]
-
-    def table(self, entity: Entity) -> str:
-        return self.context.staging.of(entity.record_type)
-
-    async def execute(self, sql: str, *arguments: object) -> None:
-        await self.connection.execute(sql, *arguments)
-
-    async def complete(self, entity: Entity) -> None:
-        await complete_entity(
-            self.context,
-            self.connection,
-            entity,
-            is_delta=entity.record_type in self.deltas,
-        )
-
-
-class Finding(NamedTuple):
-    """What a problem says of a staged row `s`. `found` and `cause` are SQL, the others text."""
-
-    code: Code
-    field: str | None
-    expected: str
-    found: str
-    cause: str
-
-
-_SAID = "(code, record_type, source_id, field, expected, found, cause, record, rejects)"
-"""The columns of a problem, in the order in which every rule here fills them."""
 
 
 async def validate(context: RunContext) -> None:
@@ -65,111 +34,51 @@ async def validate(context: RunContext) -> None:
             await context.staging.analyze(connection, record_type)
         for entity in ENTITIES:
             await _reject_duplicates(rules, entity)
-        for entity in (SCHOOLS, TERMS, COURSES):
+        for entity in ENTITIES:
             await rules.complete(entity)
-        await _check_schools(rules)
-        await _check_groups(rules)
-        await _check_users(rules)
         await complete_enrollments(
             context, connection, is_delta=RecordType.MEMBERSHIP in rules.deltas
         )
+        await give_schools(rules)
+        await leave_out(rules)
+        await propose_matches(rules)
+        await _check_schools(rules)
+        await _check_groups(rules)
+        await check_users(rules)
         await _note_empty_groups(rules)
-
-
-async def _note(rules: Rules, entity: Entity, finding: Finding, *, where: str) -> None:
-    """A problem for every record that the source staged and that fits; the record goes on."""
-    await rules.execute(
-        f"INSERT INTO {rules.context.staging.problems} {_SAID}"
-        f" SELECT $1, $2, s.source_id, $3, $4, {finding.found}, {finding.cause}, {MAPPED}, false"
-        f" FROM {rules.table(entity)} s WHERE NOT s.is_stored AND {where}",
-        finding.code.value,
-        entity.record_type.value,
-        finding.field,
-        finding.expected,
-    )
-
-
-async def _reject(rules: Rules, entity: Entity, finding: Finding, *, where: str) -> None:
-    """The same, and the record is taken out. What is stored already is never judged again."""
-    await rules.execute(
-        f"WITH gone AS (DELETE FROM {rules.table(entity)} s"
-        f"   WHERE NOT s.is_stored AND {where} RETURNING s.*)"
-        f" INSERT INTO {rules.context.staging.problems} {_SAID}"
-        f" SELECT $1, $2, s.source_id, $3, $4, {finding.found}, {finding.cause}, {MAPPED}, true"
-        " FROM gone s",
-        finding.code.value,
-        entity.record_type.value,
-        finding.field,
-        finding.expected,
-    )
-
-
-async def _drop_missing_reference(
-    rules: Rules, entity: Entity, finding: Finding, *, column: str, where: str
-) -> None:
-    """A single reference that fits is left out, with a problem."""
-    await _note(rules, entity, finding, where=f"s.{column} IS NOT NULL AND {where}")
-    await rules.execute(
-        f"UPDATE {rules.table(entity)} s SET {column} = NULL"
-        f" WHERE NOT s.is_stored AND s.{column} IS NOT NULL AND {where}"
-    )
-
-
-async def _drop_missing_references(
-    rules: Rules, entity: Entity, code: Code, *, column: str, field: str, parent: Entity
-) -> None:
-    """Ids that are not in the feed are left out of a list of references, with a problem each."""
-    table, name = rules.table(entity), parent.record_type.value
-    missing = await rules.connection.fetchval(
-        f"SELECT array_agg(DISTINCT r.id) FROM (SELECT DISTINCT {column} AS ids FROM {table}"
-        "   WHERE NOT is_stored) s CROSS JOIN unnest(s.ids) AS r (id)"
-        f" WHERE NOT EXISTS (SELECT FROM {rules.table(parent)} p WHERE p.source_id = r.id)"
-    )
-    if not missing:
-        return
-    await rules.execute(
-        f"INSERT INTO {rules.context.staging.problems} {_SAID}"
-        f" SELECT $2, $3, s.source_id, $4, $5, r.id, $6 || ' ' || r.id, {MAPPED}, false"
-        f" FROM {table} s CROSS JOIN unnest(s.{column}) AS r (id)"
-        " WHERE NOT s.is_stored AND r.id = ANY ($1)",
-        missing,
-        code.value,
-        entity.record_type.value,
-        field,
-        f"a {name.lower()} of the feed",
-        name,
-    )
-    await rules.execute(
-        f"UPDATE {table} s SET {column} = ARRAY(SELECT r.id FROM unnest(s.{column})"
-        "   WITH ORDINALITY AS r (id, n) WHERE r.id <> ALL ($1) ORDER BY r.n)"
-        f" WHERE NOT s.is_stored AND s.{column} && $1",
-        missing,
-    )
+        await note_students_of_several_groups(rules)
 
 
 async def _reject_duplicates(rules: Rules, entity: Entity) -> None:
     """The first record of an id is taken; rows of a fresh COPY lie in the order of reading.
 
+    Pages of a server may overlap: that a record is there twice as it is says nothing about it.
     Enrollments with one id are the plan's to find: it looks only where something differs.
     """
     table = rules.table(entity)
+    first, is_copy = "", "false"
+    if rules.context.is_network:
+        first = f" JOIN {table} f ON f.ctid = t.first"
+        same, other = (", ".join(f"{row}.{name}" for name in entity.record._fields) for row in "sf")
+        is_copy = f"ROW({same}) IS NOT DISTINCT FROM ROW({other})"
     await rules.execute(
         "WITH twins AS ("
         f"  SELECT source_id, min(ctid) AS first FROM {table}"
         "   GROUP BY source_id HAVING count(*) > 1),"
-        f" gone AS (DELETE FROM {table} s USING twins t"
-        "   WHERE s.source_id = t.source_id AND s.ctid <> t.first RETURNING s.*)"
-        f" INSERT INTO {rules.context.staging.problems} {_SAID}"
+        f" gone AS (DELETE FROM {table} s USING twins t{first}"
+        "   WHERE s.source_id = t.source_id AND s.ctid <> t.first"
+        f"  RETURNING s.*, {is_copy} AS is_copy)"
+        f" INSERT INTO {rules.context.staging.problems} {SAID}"
         " SELECT $1, $2, s.source_id, 'sourcedId', 'an id of its own', 'an id used before',"
-        f" $2 || ' ' || s.source_id, {MAPPED}, true FROM gone s",
+        f" $2 || ' ' || s.source_id, {MAPPED}, true FROM gone s WHERE NOT s.is_copy",
         Code.ID_DUPLICATE.value,
         entity.record_type.value,
     )
 
 
 async def _check_schools(rules: Rules) -> None:
-    ignored = rules.context.staging.ignored
-    await _drop_missing_reference(
+    staging = rules.context.staging
+    await drop_missing_reference(
         rules,
         SCHOOLS,
         Finding(
@@ -183,21 +92,23 @@ async def _check_schools(rules: Rules) -> None:
         where=(
             f"NOT EXISTS (SELECT FROM {rules.table(SCHOOLS)} p"
             "   WHERE p.source_id = s.parent_source_id)"
-            f" AND NOT EXISTS (SELECT FROM {ignored} i"
+            f" AND NOT EXISTS (SELECT FROM {staging.ignored} i"
             "   WHERE i.record_type = 'SCHOOL' AND i.source_id = s.parent_source_id)"
+            f" AND NOT EXISTS (SELECT FROM {staging.left_out} l"
+            "   WHERE l.record_type = 'SCHOOL' AND l.source_id = s.parent_source_id)"
         ),
     )
 
 
 async def _check_groups(rules: Rules) -> None:
     own = "'GROUP ' || s.source_id"
-    await _reject(
+    are_nameless = await reject(
         rules,
         GROUPS,
         Finding(Code.CLASS_NAME_MISSING, "title", "a name", "''", own),
         where="btrim(s.name) = ''",
     )
-    await _reject(
+    are_of_no_school = await reject(
         rules,
         GROUPS,
         Finding(
@@ -212,8 +123,9 @@ async def _check_groups(rules: Rules) -> None:
             " WHERE sc.source_id = s.school_source_id)"
         ),
     )
-    await rules.complete(GROUPS)
-    await _drop_missing_reference(
+    if are_nameless or are_of_no_school:
+        await rules.complete(GROUPS)
+    await drop_missing_reference(
         rules,
         GROUPS,
         Finding(
@@ -229,7 +141,7 @@ async def _check_groups(rules: Rules) -> None:
             " WHERE c.source_id = s.course_source_id)"
         ),
     )
-    await _drop_missing_references(
+    await drop_missing_references(
         rules,
         GROUPS,
         Code.TERM_MISSING,
@@ -264,7 +176,7 @@ async def _note_twin_names(rules: Rules) -> None:
     if await rules.connection.fetchval(
         f"SELECT EXISTS (SELECT FROM {groups} GROUP BY {same} HAVING count(*) > 1)"
     ):
-        await _note(
+        await note(
             rules,
             GROUPS,
             Finding(
@@ -282,65 +194,22 @@ async def _note_twin_names(rules: Rules) -> None:
         )
 
 
-async def _check_users(rules: Rules) -> None:
-    own = "'USER ' || s.source_id"
-    await rules.complete(USERS)
-    await _drop_missing_references(
-        rules,
-        USERS,
-        Code.USER_SCHOOL_MISSING,
-        column="school_source_ids",
-        field="orgSourcedIds",
-        parent=SCHOOLS,
-    )
-    await _reject(
-        rules,
-        USERS,
-        Finding(Code.USER_NO_SCHOOL, "orgSourcedIds", "a school of the feed", "''", own),
-        where="s.school_source_ids = '{}' AND NOT s.roles @> '{DISTRICT_ADMIN}'",
-    )
-    await rules.complete(USERS)
-    await reject_taken_usernames(rules.context, rules.connection)
-    await _note(
-        rules,
-        USERS,
-        Finding(Code.USER_MULTI_ROLE, "role", "one role", "array_to_string(s.roles, ', ')", own),
-        where="cardinality(s.roles) > 1",
-    )
-    await _note(
-        rules,
-        USERS,
-        Finding(Code.USER_GRADE_MISSING, "grades", "a grade", "''", own),
-        where="s.grades = '{}' AND s.roles @> '{STUDENT}'",
-    )
-    await _note(
-        rules,
-        USERS,
-        Finding(
-            Code.USER_EMAIL_DUPLICATE,
-            "email",
-            "an address of their own",
-            "s.email",
-            "'EMAIL ' || s.email",
-        ),
-        where=(
-            f"s.email IN (SELECT email FROM {rules.table(USERS)} WHERE email IS NOT NULL"
-            " GROUP BY email HAVING count(*) > 1)"
-        ),
-    )
-
-
 async def _note_empty_groups(rules: Rules) -> None:
-    enrollments = rules.context.staging.of(RecordType.MEMBERSHIP)
-    for code, role in ((Code.CLASS_NO_TEACHER, "TEACHER"), (Code.CLASS_EMPTY, "STUDENT")):
-        await _note(
-            rules,
-            GROUPS,
-            Finding(
-                code, None, f"an enrollment as {role.lower()}", "''", "'GROUP ' || s.source_id"
-            ),
-            where=(
-                f"NOT EXISTS (SELECT FROM {enrollments} e"
-                f" WHERE e.group_source_id = s.source_id AND e.role = '{role}')"
-            ),
-        )
+    """Both notes with one look at the enrollments."""
+    staging = rules.context.staging
+    await rules.execute(
+        f"INSERT INTO {staging.problems} {SAID}"
+        " SELECT c.code, $1, s.source_id, NULL, 'an enrollment as ' || c.role, '',"
+        f" $1 || ' ' || s.source_id, {MAPPED}, false"
+        f" FROM {rules.table(GROUPS)} s"
+        " LEFT JOIN (SELECT group_source_id, bool_or(role = 'TEACHER') AS has_teacher,"
+        "   bool_or(role = 'STUDENT') AS has_student"
+        f"  FROM {staging.of(RecordType.MEMBERSHIP)} GROUP BY 1) e"
+        "  ON e.group_source_id = s.source_id"
+        " CROSS JOIN LATERAL (VALUES ($2, 'teacher', e.has_teacher),"
+        "   ($3, 'student', e.has_student)) AS c (code, role, is_there)"
+        " WHERE NOT s.is_stored AND c.is_there IS NOT TRUE",
+        RecordType.GROUP.value,
+        Code.CLASS_NO_TEACHER.value,
+        Code.CLASS_EMPTY.value,
+    )

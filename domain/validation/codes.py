@@ -48,10 +48,30 @@ class Code(StrEnum):
     MANIFEST_MISMATCH = "MANIFEST_MISMATCH"
     DELTA_FIELD_REQUIRED = "DELTA_FIELD_REQUIRED"
     BULK_FIELD_FORBIDDEN = "BULK_FIELD_FORBIDDEN"
+    # connection
+    CONN_UNREACHABLE = "CONN_UNREACHABLE"
+    CONN_TIMEOUT = "CONN_TIMEOUT"
+    CONN_THROTTLED = "CONN_THROTTLED"
+    CONN_SERVER_ERROR = "CONN_SERVER_ERROR"
+    CONN_AUTH_REJECTED = "CONN_AUTH_REJECTED"
+    CONN_FORBIDDEN_SCOPE = "CONN_FORBIDDEN_SCOPE"
+    CONN_DISCONNECTED = "CONN_DISCONNECTED"
+    CONN_ADDRESS_REFUSED = "CONN_ADDRESS_REFUSED"
+    CONN_REQUEST_REFUSED = "CONN_REQUEST_REFUSED"
+    CONN_BAD_PAYLOAD = "CONN_BAD_PAYLOAD"
+    CONN_TOO_LARGE = "CONN_TOO_LARGE"
+    CONN_PAGINATION_BROKEN = "CONN_PAGINATION_BROKEN"
+    CONN_INTERRUPTED = "CONN_INTERRUPTED"
+    CONN_MOVED = "CONN_MOVED"
+    CONN_EMPTY = "CONN_EMPTY"
+    CONN_WRONG_DISTRICT = "CONN_WRONG_DISTRICT"
+    CONN_DISTRICT_NOT_READY = "CONN_DISTRICT_NOT_READY"
+    CONN_SCHOOL_NOT_FOUND = "CONN_SCHOOL_NOT_FOUND"
     # any record
     ID_MISSING = "ID_MISSING"
     ID_INVALID = "ID_INVALID"
     ID_DUPLICATE = "ID_DUPLICATE"
+    RECORD_UNREADABLE = "RECORD_UNREADABLE"
     FIELD_REQUIRED = "FIELD_REQUIRED"
     FIELD_TYPE = "FIELD_TYPE"
     FIELD_ENUM = "FIELD_ENUM"
@@ -84,12 +104,16 @@ class Code(StrEnum):
     USER_GRADE_UNMAPPED = "USER_GRADE_UNMAPPED"
     USER_GRADE_MISSING = "USER_GRADE_MISSING"
     USER_DISABLED = "USER_DISABLED"
+    USER_ID_CHANGED = "USER_ID_CHANGED"
+    STUDENT_MULTI_SCHOOL = "STUDENT_MULTI_SCHOOL"
+    STUDENT_MULTI_GROUP = "STUDENT_MULTI_GROUP"
     # enrollment
     ENR_USER_MISSING = "ENR_USER_MISSING"
     ENR_CLASS_MISSING = "ENR_CLASS_MISSING"
     ENR_ROLE_INVALID = "ENR_ROLE_INVALID"
     # run
     HOLD_TYPE_EMPTY = "HOLD_TYPE_EMPTY"
+    HOLD_SHARING_CHANGE = "HOLD_SHARING_CHANGE"
     RUN_INTERNAL = "RUN_INTERNAL"
 
 
@@ -108,6 +132,8 @@ _SKIPPED = "The record was not applied; what was stored of it before stays as it
 _DROPPED = "The value was left out; the rest of the record was applied."
 _NOTED = "Nothing was changed for it; this is a note."
 _UNLINKED = "The enrollment was left out; the rest of the roster was applied."
+_UNREAD = "The run stopped before anything was compared; nothing was changed."
+_LATER = "Nothing; the next run tries again. If it stays, ask the provider's support."
 _EXPORT = "Correct the export of the student information system and sync again."
 _SIS = "Correct the record in the student information system and sync again."
 
@@ -175,10 +201,73 @@ RULES: dict[Code, Rule] = {
         W, D, "A bulk file has statuses", "A row marked as deleted was read as deleted.",
         "Leave status and dateLastModified blank in bulk files.",
     ),
+    Code.CONN_UNREACHABLE: Rule(
+        F, P, "The provider's server cannot be reached", _UNREAD,
+        "Check the address of the integration; if it is right, the next run tries again.",
+    ),
+    Code.CONN_TIMEOUT: Rule(F, P, "The provider did not answer in time", _UNREAD, _LATER),
+    Code.CONN_THROTTLED: Rule(F, P, "The provider asks for a longer pause", _UNREAD, _LATER),
+    Code.CONN_SERVER_ERROR: Rule(F, P, "The provider's server failed", _UNREAD, _LATER),
+    Code.CONN_AUTH_REJECTED: Rule(
+        F, A, "The provider refused the key, secret or token", _UNREAD,
+        "Enter current credentials in the integration, then test it.",
+    ),
+    Code.CONN_FORBIDDEN_SCOPE: Rule(
+        F, A, "The provider refused a collection", _UNREAD,
+        "Have the district share the collection with this application, then test the integration.",
+    ),
+    Code.CONN_DISCONNECTED: Rule(
+        F, A, "The district does not share with this application any more", _UNREAD,
+        "Ask the district to switch sharing on again, or disconnect the integration.",
+    ),
+    Code.CONN_ADDRESS_REFUSED: Rule(
+        F, A, "The address is not a public https address", _UNREAD,
+        "Correct the address of the integration. Homerow's operators can allow private ones.",
+    ),
+    Code.CONN_REQUEST_REFUSED: Rule(
+        F, P, "The provider did not accept the request", _UNREAD,
+        "Check address and version of the integration; else ask the provider's support.",
+    ),
+    Code.CONN_BAD_PAYLOAD: Rule(
+        F, P, "The provider's answer is not what its API promises", _UNREAD, _LATER,
+    ),
+    Code.CONN_TOO_LARGE: Rule(F, P, "The provider's answer is too large", _UNREAD, _LATER),
+    Code.CONN_PAGINATION_BROKEN: Rule(
+        F, P, "The provider's pages do not come to an end", _UNREAD, _LATER,
+    ),
+    Code.CONN_INTERRUPTED: Rule(
+        F, P, "A collection could not be read to its end", _UNREAD, _LATER,
+    ),
+    Code.CONN_MOVED: Rule(
+        F, P, "The roster changed while it was being read, several times", _UNREAD,
+        "Nothing; the next run tries again. If it stays, choose another hour for the sync.",
+    ),
+    Code.CONN_EMPTY: Rule(
+        W, D, "The provider has no record of a type",
+        "It was read as an empty collection; where records were stored, the run waits.",
+        "Check at the provider what the district shares.",
+    ),
+    Code.CONN_WRONG_DISTRICT: Rule(
+        F, A, "The credentials open another district", _UNREAD,
+        "Enter the credentials of this district in the integration.",
+    ),
+    Code.CONN_DISTRICT_NOT_READY: Rule(
+        F, D, "The provider has no data of the district yet", _UNREAD,
+        "Wait until the district's first upload to the provider is through.",
+    ),
+    Code.CONN_SCHOOL_NOT_FOUND: Rule(
+        H, A, "A sharing rule names a school that is not in the feed",
+        "The run waits; nothing was changed.",
+        "Have the district share the school, or take it out of the sharing rules.",
+    ),
     Code.ID_MISSING: Rule(E, D, "A record has no id", "The record was left out.", _SIS),
     Code.ID_INVALID: Rule(E, D, "An id cannot be used", "The record was left out.", _SIS),
     Code.ID_DUPLICATE: Rule(
         E, D, "An id is there twice", "The first record was taken, the later one left out.", _SIS,
+    ),
+    Code.RECORD_UNREADABLE: Rule(
+        E, P, "A record is not of the shape that the provider's API promises", _SKIPPED,
+        "Tell the provider's support which record it is.",
     ),
     Code.FIELD_REQUIRED: Rule(E, D, "A required value is missing", _SKIPPED, _SIS),
     Code.FIELD_TYPE: Rule(W, D, "A value is not of its type", _DROPPED, _SIS),
@@ -250,6 +339,19 @@ RULES: dict[Code, Rule] = {
         I, D, "An account is switched off at the provider",
         "The person is kept with all memberships and cannot sign in.", "Nothing if it is meant so.",
     ),
+    Code.USER_ID_CHANGED: Rule(
+        W, A, "A person seems to have come back with another id",
+        "No second account was made; the stored one stays until an administrator decides.",
+        "Decide in the list of matches whether they are the same person.",
+    ),
+    Code.STUDENT_MULTI_SCHOOL: Rule(
+        W, D, "A student belongs to several schools", "The primary school was kept.", _SIS,
+    ),
+    Code.STUDENT_MULTI_GROUP: Rule(
+        W, D, "Students of a school are in several classes",
+        "All memberships were applied; at sign-in they choose, or land in their default class.",
+        "Nothing if it is meant so.",
+    ),
     Code.ENR_USER_MISSING: Rule(
         W, D, "Enrollments name a person who is not in the feed", _UNLINKED,
         "Share the person, or remove the enrollments in the student information system.",
@@ -265,6 +367,10 @@ RULES: dict[Code, Rule] = {
     Code.HOLD_TYPE_EMPTY: Rule(
         H, D, "Every record of a type is gone", "The run waits; nothing was changed.",
         "Check that the export is complete and sync again.",
+    ),
+    Code.HOLD_SHARING_CHANGE: Rule(
+        H, A, "The sharing rules would archive many records", "The run waits; nothing was changed.",
+        "Ask for a preview of the rules and save them with it, or correct the rules.",
     ),
     Code.RUN_INTERNAL: Rule(
         F, U, "Homerow failed", _STOPPED,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -14,6 +15,17 @@ from api.local.postgres import find_postgres
 from api.local.valkey import find_valkey
 
 ROOT = Path(__file__).parents[2]
+
+
+class Result(NamedTuple):
+    """What a command ended with; shaped like a subprocess's."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Result]
 
 
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
@@ -33,6 +45,14 @@ def homerow(
         check=False,
         timeout=120,
     )
+
+
+def refusal(result: "Result | subprocess.CompletedProcess[str]", status: int) -> str:
+    """The one line that a refused command says."""
+    assert (result.returncode, result.stdout) == (status, ""), result.stderr
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("homerow: ")
+    return line.removeprefix("homerow: ")
 
 
 @contextmanager

@@ -2,51 +2,36 @@
 
 import asyncio
 import json
-import logging
-import os
 import re
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx2
 import psutil
 import pytest
-import structlog
 from typer.testing import CliRunner
 
-from api.cli import app, execute
+from api.cli import app
 from api.generator.package import expected_path, generate
-from api.local import find_running, servers
+from api.local import find_running
 from api.site import open_site
 from domain.database import DatabaseRole
 from domain.people.callers import ALL_SCOPES, Caller, Scope
 from domain.people.tokens import find_caller
 from domain.settings import Settings
 from tests.api.commands import (
-    environment,
+    Run,
     homerow,
     processes_of,
     read_until,
+    refusal,
     started,
     stop_servers,
     wait,
 )
-from tests.conftest import FAST
-
-
-class Result(NamedTuple):
-    """What a command ended with; shaped like a subprocess's."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Result]
 
 COMMANDS = (
     "up",
@@ -56,65 +41,21 @@ COMMANDS = (
     "worker",
     "doctor",
     "generate",
+    "fake-provider",
     "status",
     "tenant create",
     "integration set",
+    "integration show",
     "integration test",
+    "role-map show",
+    "role-map set",
+    "sharing preview",
+    "sharing show",
+    "sharing set",
+    "onboarding list",
     "sync",
     "token create",
 )
-
-
-@pytest.fixture(scope="module", name="data_dir")
-def fixture_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
-    """A data folder whose servers run all the time, so that no command has to start them."""
-    folder = tmp_path_factory.mktemp("homerow")
-    with servers(folder, settings=FAST):
-        yield folder
-
-
-@pytest.fixture(name="run")
-def fixture_run(
-    data_dir: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Generator[Run]:
-    """Runs a command in this process, which saves the seconds that its imports take."""
-    logs, last_resort = structlog.get_config(), logging.lastResort
-
-    def run(*arguments: object, **settings: str) -> Result:
-        with monkeypatch.context() as patch:
-            for name in [name for name in os.environ if name.startswith("HOMEROW_")]:
-                patch.delenv(name)
-            for name, text in environment(data_dir, **settings).items():
-                patch.setenv(name, text)
-            capfd.readouterr()
-            status = execute([str(argument) for argument in arguments])
-        return Result(status, *capfd.readouterr())
-
-    yield run
-    structlog.configure(**logs)
-    logging.lastResort = last_resort
-
-
-@pytest.fixture(name="tenant")
-def fixture_tenant(run: Run, request: pytest.FixtureRequest) -> str:
-    slug = re.sub(r"[^a-z0-9]+", "-", request.node.name)[-60:].strip("-")
-    assert run("tenant", "create", slug, "--name", "Springfield").returncode == 0
-    return slug
-
-
-@pytest.fixture(name="package")
-def fixture_package(tmp_path: Path) -> Path:
-    folder = tmp_path / "package"
-    generate(folder, students=60, seed=3)
-    return folder
-
-
-def refusal(result: "Result | subprocess.CompletedProcess[str]", status: int) -> str:
-    """The one line that a refused command says."""
-    assert (result.returncode, result.stdout) == (status, ""), result.stderr
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("homerow: ")
-    return line.removeprefix("homerow: ")
 
 
 def counts_of(answer: dict[str, Any]) -> dict[str, dict[str, int]]:
@@ -154,12 +95,6 @@ def test_a_usage_error_is_one_line_and_status_2(run: Run) -> None:
     assert "'--mode'" in refusal(run("sync", "any", "--mode", "nope"), 2)
     assert "There is no provider 'foo'." in refusal(run("integration", "set", "any", "foo"), 2)
     assert "one student" in refusal(run("generate", "anywhere", "--students", "0"), 2)
-
-
-def test_a_provider_that_does_not_work_yet_is_refused(run: Run, tenant: str) -> None:
-    assert refusal(run("integration", "set", tenant, "Clever"), 2) == (
-        "CLEVER cannot be connected yet."
-    )
 
 
 def test_a_wrong_setting_is_one_line_and_status_2(run: Run) -> None:

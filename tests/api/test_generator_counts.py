@@ -62,7 +62,22 @@ class Recount:
                 ("USER", "users"),
             )
         }
+        self.count_crowded_schools(records["USER"])
         return Roster(records, self.compare_memberships(records))
+
+    def count_crowded_schools(self, users: dict[str, Row]) -> None:
+        """Schools with students in several classes, by the first school of each."""
+        classes: defaultdict[str, set[str]] = defaultdict(set)
+        for row in read(self.folder, "enrollments"):
+            if row["role"] == "student":
+                classes[row["userSourcedId"]].add(row["classSourcedId"])
+        crowded = {self.first_school(users[key]) for key in users if len(classes[key]) > 1}
+        if crowded:
+            self.errors["STUDENT_MULTI_GROUP"] = len(crowded)
+
+    @staticmethod
+    def first_school(user: Row) -> str:
+        return user.get("primaryOrgSourcedId") or Recount.orgs_of(user)[0]
 
     def compare(self, record_type: str, rows: list[Row]) -> dict[str, Row]:
         stored = self.stored.records[record_type]
@@ -100,9 +115,16 @@ class Recount:
             return self.reject("USER_ROLE_UNKNOWN")
         if not row["givenName"] and not row["familyName"]:
             return self.reject("USER_NAME_MISSING")
+        schools = {org for _, org in self.roles[row["sourcedId"]]} or set(self.orgs_of(row))
+        if words == {"student"} and len(schools) > 1:
+            self.errors["STUDENT_MULTI_SCHOOL"] += 1
         if row["enabledUser"] == "false":
             self.errors["USER_DISABLED"] += 1
         return "taken"
+
+    @staticmethod
+    def orgs_of(row: Row) -> list[str]:
+        return row.get("orgSourcedIds", "").split(",")
 
     def reject(self, code: str) -> str:
         self.errors[code] += 1
@@ -253,6 +275,8 @@ def test_every_kind_of_change_to_sections_and_memberships_is_there(
         "ENR_CLASS_MISSING",
         "ENR_USER_MISSING",
         "ID_DUPLICATE",
+        "STUDENT_MULTI_GROUP",
+        "STUDENT_MULTI_SCHOOL",
         "USER_DISABLED",
         "USER_NAME_MISSING",
         "USER_ROLE_UNKNOWN",

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from domain.clock import new_id, utc_now
 from domain.errors import Conflict, Forbidden, InvalidInput, NotFound
 from domain.integrations.service import (
     Configuration,
+    EligibilityRule,
     configure_integration,
     credentials_context,
     get_integration,
@@ -57,8 +59,16 @@ async def configure(
     return integration.id
 
 
-def csv(path: str = "/data/district", **credentials: str) -> Configuration:
-    return Configuration(Provider.ONEROSTER_CSV, {"path": path}, credentials)
+def csv(path: str = "/data/district") -> Configuration:
+    return Configuration(Provider.ONEROSTER_CSV, {"path": path})
+
+
+def rest(host: str = "sis.example.org", **credentials: str) -> Configuration:
+    settings = {"base_url": f"https://{host}/v1p1", "token_url": f"https://{host}/token"}
+    return Configuration(Provider.ONEROSTER, settings, credentials)
+
+
+SECRET = {"key": "id", "secret": "hunter2"}
 
 
 async def test_a_slug_is_taken_once_even_by_two_at_the_same_time(resources: Resources) -> None:
@@ -142,18 +152,83 @@ async def test_credentials_are_sealed_for_their_row_and_can_be_renewed(
     resources: Resources, superuser: asyncpg.Connection, keys: KeyRing
 ) -> None:
     tenant_id = await add_tenant(resources, "alpha")
-    first = await configure(resources, tenant_id, keys, csv(key="hunter2"))
-    second = await configure(resources, tenant_id, keys, csv(key="hunter3"))
+    first = await configure(resources, tenant_id, keys, rest(**SECRET))
+    second = await configure(resources, tenant_id, keys, rest(**SECRET | {"secret": "hunter3"}))
     assert first == second
     sealed = await superuser.fetchval("SELECT sealed FROM integration_credentials")
     assert b"hunter" not in sealed
     opened = keys.open(sealed, context=credentials_context(tenant_id, first))
-    assert json.loads(opened) == {"key": "hunter3"}
+    assert json.loads(opened) == {"key": "id", "secret": "hunter3"}
     with pytest.raises(SecretUnreadable):
         keys.open(sealed, context=credentials_context(new_id(), first))
     audit = await superuser.fetch("SELECT details::text FROM audit_log")
     settings = await superuser.fetchval("SELECT settings::text FROM integrations")
     assert "hunter" not in str(audit) + settings
+
+
+async def test_a_stored_secret_is_not_sent_to_another_address(
+    resources: Resources, superuser: asyncpg.Connection, keys: KeyRing
+) -> None:
+    tenant_id = await add_tenant(resources, "alpha")
+    own = Caller(actor="token", name="token", tenant_id=tenant_id)
+    await configure(resources, tenant_id, keys, rest(**SECRET), own)
+    for caller in (own, COMMAND_LINE):
+        with pytest.raises(InvalidInput, match="again") as refused:
+            await configure(resources, tenant_id, keys, rest("evil.example.com"), caller)
+        assert refused.value.field == "credentials"
+    # With the same address, or without any, the stored ones stay.
+    sealed = await superuser.fetchval("SELECT sealed FROM integration_credentials")
+    await configure(resources, tenant_id, keys, rest(), own)
+    await configure(resources, tenant_id, keys, Configuration(Provider.ONEROSTER), own)
+    assert await superuser.fetchval("SELECT sealed FROM integration_credentials") == sealed
+    await configure(resources, tenant_id, keys, rest("new.example.org", **SECRET), own)
+    assert await superuser.fetchval("SELECT sealed FROM integration_credentials") != sealed
+
+
+async def test_what_decides_how_records_are_read_makes_the_next_delta_whole(
+    resources: Resources, superuser: asyncpg.Connection, keys: KeyRing
+) -> None:
+    tenant_id = await add_tenant(resources, "alpha")
+    await configure(resources, tenant_id, keys, rest(**SECRET))
+    rule = EligibilityRule("typing", ["Yes ", "1", "Yes"])
+    stored = {"field": "typing", "values": ["Yes", "1"]}
+    for changed, values, is_whole in (
+        (Configuration(Provider.ONEROSTER, group_lead_days=7), (False, None), False),
+        (Configuration(Provider.ONEROSTER, with_student_email=False), (False, None), False),
+        (Configuration(Provider.ONEROSTER, with_student_email=True), (True, None), True),
+        (Configuration(Provider.ONEROSTER, eligibility=rule), (True, stored), True),
+        (Configuration(Provider.ONEROSTER, eligibility=rule), (True, stored), False),
+        (Configuration(Provider.ONEROSTER, removes_eligibility=True), (True, None), True),
+        (rest("new.example.org", **SECRET), (True, None), True),
+    ):
+        await superuser.execute("""UPDATE integrations SET cursors = '{"USER": "2026"}'""")
+        await configure(resources, tenant_id, keys, changed)
+        row = await superuser.fetchrow("SELECT * FROM integrations")
+        eligibility = json.loads(row["eligibility"]) if row["eligibility"] else None
+        assert (row["with_student_email"], eligibility) == values
+        assert row["cursors"] == ("{}" if is_whole else '{"USER": "2026"}'), changed
+    assert row["group_lead_days"] == 7
+
+
+@pytest.mark.parametrize(
+    ("rule", "field"),
+    [
+        (EligibilityRule("", ["yes"]), "eligibility.field"),
+        (EligibilityRule("x" * 256, ["yes"]), "eligibility.field"),
+        (EligibilityRule("typing", []), "eligibility.values"),
+        (EligibilityRule("typing", [" "]), "eligibility.values"),
+        (EligibilityRule("typing", ["a\nb"]), "eligibility.values"),
+        (EligibilityRule("typing", [str(number) for number in range(51)]), "eligibility.values"),
+    ],
+)
+async def test_a_rule_for_eligibility_that_is_none_is_refused(
+    resources: Resources, keys: KeyRing, rule: EligibilityRule, field: str
+) -> None:
+    tenant_id = await add_tenant(resources, "alpha")
+    wrong = replace(csv(), eligibility=rule)
+    with pytest.raises(InvalidInput) as refused:
+        await configure(resources, tenant_id, keys, wrong)
+    assert refused.value.field == field
 
 
 async def test_a_second_configuration_keeps_the_schedule(

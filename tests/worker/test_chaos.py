@@ -20,6 +20,7 @@ from domain.resources import Resources, open_resources
 from domain.secrets import KeyRing
 from tests.conftest import FAST, dsn
 from tests.domain.sync.stories import Story, new_story, read_places
+from tests.sources import HOSTS
 from tests.worker.processes import (
     GATE,
     Workers,
@@ -172,7 +173,9 @@ async def test_a_lost_wake_up_is_made_good_by_the_clock(
 
 async def require_two_quiet_nights(story: Story, calm: Story) -> None:
     assert await story.roster() == await calm.roster()
-    assert {row[2] for row in await story.errors("code", "source_id", "runs")} == {2}
+    """What the second night brought is there for the second time; some was so from the first."""
+    errors = await story.errors("code", "source_id", "runs")
+    assert {row[2] for row in errors if not row[0].startswith("STUDENT_MULTI")} == {2}
 
 
 async def test_a_worker_that_is_asked_to_end_ends_and_its_run_goes_on_elsewhere(
@@ -201,7 +204,7 @@ async def mortal(
     try:
         urls = {login: server.url(login) for login in ("postgres", *DatabaseRole)}
         await migrate(urls["postgres"])
-        open_as = partial(open_resources, redis_url=local_servers.redis_url, keys=keys)
+        open_as = partial(open_resources, redis_url=local_servers.redis_url, keys=keys, hosts=HOSTS)
         async with (
             open_as(database_url=urls[DatabaseRole.API], role=DatabaseRole.API) as api,
             open_as(database_url=urls[DatabaseRole.WORKER], role=DatabaseRole.WORKER) as worker,

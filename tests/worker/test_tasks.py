@@ -6,11 +6,14 @@ from datetime import timedelta
 import pytest
 
 from domain.clock import utc_now
-from domain.jobs import WAKE
+from domain.integrations.checks import request_check
+from domain.jobs import CHECK, WAKE
+from domain.people.callers import COMMAND_LINE
 from domain.resources import Resources
 from tests.domain.sync.stories import Story
+from worker import tasks
 from worker.main import create_worker
-from worker.tasks import WorkerContext, clean, tick, wake
+from worker.tasks import RUNS_AT_ONCE, Places, WorkerContext, check, clean, tick, wake
 
 pytestmark = pytest.mark.anyio
 
@@ -46,6 +49,53 @@ async def test_the_clock_starts_what_is_due_and_what_was_forgotten(
     assert await states(story) == ["SUCCEEDED", "SUCCEEDED_WITH_ERRORS"]
 
 
+async def test_a_connection_is_tried_by_whoever_is_woken_and_by_the_clock(
+    story: Story, worker_resources: Resources
+) -> None:
+    await story.see.execute("DELETE FROM sync_schedules")
+    for number, task in enumerate((check, tick), 1):
+        async with story.api.transaction(story.tenant_id) as session:
+            await request_check(
+                session, tenant_id=story.tenant_id, caller=COMMAND_LINE, now=utc_now()
+            )
+        await task(context_of(worker_resources))
+        rows = await story.see.fetch(
+            "SELECT state, steps::text, finished_at > requested_at AS is_later"
+            " FROM integration_checks"
+        )
+        assert [(row["state"], row["is_later"]) for row in rows] == [("DONE", True)] * number
+        assert all('"is_ok": true' in row["steps"] for row in rows)
+
+
+async def test_no_more_runs_at_once_than_there_are_places_and_no_call_is_lost(
+    worker_resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places, gate, at_work = Places(), asyncio.Event(), [0, 0]
+    waiting = RUNS_AT_ONCE
+
+    async def work(*_: object) -> bool:
+        nonlocal waiting
+        if waiting == 0:
+            return False
+        waiting -= 1
+        at_work[0] += 1
+        at_work[1] = max(at_work)
+        await gate.wait()
+        at_work[0] -= 1
+        return True
+
+    monkeypatch.setattr(tasks, "work", work)
+    context = {"homerow": WorkerContext(worker_resources, places)}
+    wakes = [asyncio.create_task(wake(context)) for _ in range(RUNS_AT_ONCE)]
+    await asyncio.sleep(0)
+    assert places.taken == RUNS_AT_ONCE
+    waiting = 2
+    await wake(context)  # comes back at once: what it was called for is not lost
+    gate.set()
+    await asyncio.gather(*wakes)
+    assert (waiting, at_work, places.taken) == (0, [0, RUNS_AT_ONCE], 0)
+
+
 async def test_cleaning_drops_what_is_left_in_staging(
     story: Story, worker_resources: Resources
 ) -> None:
@@ -67,4 +117,5 @@ async def test_the_worker_reads_what_the_queue_wrote(resources: Resources) -> No
     worker = create_worker(resources)
     assert worker.job_deserializer is not None
     assert worker.job_deserializer(await redis.get(key))["f"] == WAKE.name
-    assert WAKE.name in worker.functions
+    assert {WAKE.name, CHECK.name} <= set(worker.functions)
+    assert worker.max_jobs > RUNS_AT_ONCE

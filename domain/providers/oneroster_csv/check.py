@@ -13,7 +13,7 @@ from domain.providers.oneroster_csv.manifest import Manifest, read_manifest
 from domain.providers.oneroster_csv.package import Package
 from domain.providers.oneroster_csv.table import open_table
 from domain.roster.records import RecordType
-from domain.roster.source import CheckStep, Completeness, SourceError
+from domain.roster.source import CheckStep, Completeness, Eligibility, SourceError
 from domain.validation.codes import RULES
 
 _KIB: Final = 1024
@@ -23,14 +23,14 @@ def failed_step(name: str, error: SourceError) -> CheckStep:
     return CheckStep(name, is_ok=False, message=str(error), advice=RULES[error.code].remedy)
 
 
-def check_package(package: Package) -> Iterator[CheckStep]:
+def check_package(package: Package, eligibility: Eligibility | None = None) -> Iterator[CheckStep]:
     """The steps behind opening the package; the one that fails is the last."""
     yield _opened(package)
     step = "manifest"
     try:
         manifest = read_manifest(package)
         yield CheckStep(step, is_ok=True, message=_manifest_sentence(manifest))
-        for layout in _layouts_of(manifest):
+        for layout in _layouts_of(manifest, eligibility):
             step = layout.file
             yield CheckStep(step, is_ok=True, message=_header_sentence(package, manifest, layout))
         step = "content"
@@ -54,8 +54,8 @@ def _manifest_sentence(manifest: Manifest) -> str:
     return f"OneRoster {manifest.version}: {files}."
 
 
-def _layouts_of(manifest: Manifest) -> list[Layout]:
-    layouts = [*collections_of(manifest.version).values(), ROLES_LAYOUT]
+def _layouts_of(manifest: Manifest, eligibility: Eligibility | None = None) -> list[Layout]:
+    layouts = [*collections_of(manifest.version, eligibility).values(), ROLES_LAYOUT]
     return [layout for layout in layouts if layout.file in manifest.modes]
 
 

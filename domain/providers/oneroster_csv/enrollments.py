@@ -4,17 +4,10 @@ from datetime import date
 from functools import partial
 from itertools import islice
 from operator import itemgetter
-from typing import Final
 
-from domain.providers.oneroster_csv.rows import (
-    Cells,
-    Draft,
-    Memo,
-    OddError,
-    ReadPage,
-    Sheet,
-    take_row,
-)
+from domain.providers.oneroster.drafts import Draft, Memo, OddError
+from domain.providers.oneroster.mapping import map_enrollment
+from domain.providers.oneroster_csv.rows import ReadPage, Sheet, take_row
 from domain.providers.vocabulary import (
     ID_LENGTH,
     MEMBERSHIP_ROLES,
@@ -22,46 +15,6 @@ from domain.providers.vocabulary import (
     parse_date,
 )
 from domain.roster.records import Enrollment, MembershipRole
-from domain.roster.source import Ignored
-from domain.validation.codes import Code
-
-_ROLE_WORDS: Final = "student, teacher, administrator, proctor or aide"
-
-
-def map_enrollment(cells: Cells) -> Enrollment | Ignored:
-    word = cells.text("role")
-    if word.lower() not in MEMBERSHIP_ROLES:
-        cells.reject(Code.ENR_ROLE_INVALID, "role", _ROLE_WORDS, word)
-    role = MEMBERSHIP_ROLES[word.lower()]
-    if role is None:
-        return Ignored(cells.source_id, word.lower())
-    user = _required_reference(cells, "userSourcedId")
-    group = _required_reference(cells, "classSourcedId")
-    begins_on, ends_on = cells.span("beginDate", "endDate")
-    return Enrollment(
-        source_id=cells.source_id,
-        user_source_id=user,
-        group_source_id=group,
-        role=role.value,
-        is_primary=role is MembershipRole.TEACHER and _is_primary(cells),
-        begins_on=begins_on,
-        ends_on=ends_on,
-    )
-
-
-def _required_reference(cells: Cells, column: str) -> str:
-    text = cells.text(column)
-    if not text:
-        cells.reject(Code.FIELD_REQUIRED, column, "an id", "")
-    return text
-
-
-def _is_primary(cells: Cells) -> bool:
-    text = cells.text("primary")
-    is_primary = parse_boolean(text)
-    if text and is_primary is None:
-        cells.warn(Code.FIELD_TYPE, "primary", "true or false", text)
-    return bool(is_primary)
 
 
 def enrollment_reader(sheet: Sheet) -> ReadPage:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from domain.providers.oneroster.people import eligibility_column
 from domain.roster.records import RecordType
+from domain.roster.source import Eligibility
 
 
 class Layout(NamedTuple):
@@ -54,10 +56,10 @@ MANIFEST_LAYOUT: Final = Layout(
 )
 
 _USER_UNREAD = (
-    "userIds middleName sms phone agentSourcedIds password userMasterIdentifier"
+    "middleName sms phone agentSourcedIds password userMasterIdentifier"
     " resourceSourcedIds preferredMiddleName pronouns"
 )
-_USER_OPTIONAL = "identifier email grades preferredGivenName preferredFamilyName"
+_USER_OPTIONAL = "userIds identifier email grades preferredGivenName preferredFamilyName"
 
 COLLECTIONS: Final[Mapping[RecordType, Layout]] = {
     layout.record_type: layout
@@ -140,9 +142,18 @@ READ_FILES: Final[Mapping[str, str]] = {name.lower(): name for name in (MANIFEST
 """The right spelling by the one in lower case."""
 
 
-def collections_of(version: str) -> Mapping[RecordType, Layout]:
-    """The layouts of a version of OneRoster, parents first."""
-    return COLLECTIONS if version == "1.1" else {**COLLECTIONS, RecordType.USER: USERS_1_2}
+def collections_of(
+    version: str, eligibility: Eligibility | None = None
+) -> Mapping[RecordType, Layout]:
+    """The layouts of a version of OneRoster, parents first.
+
+    A column that says who is eligible must be there: without it nobody would be.
+    """
+    users = COLLECTIONS[RecordType.USER] if version == "1.1" else USERS_1_2
+    if eligibility is not None:
+        column = eligibility_column(eligibility)
+        users = users._replace(mapped=(*users.mapped, column), required=users.required | {column})
+    return {**COLLECTIONS, RecordType.USER: users}
 
 
 def files_of(version: str) -> tuple[str, ...]:

@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, NamedTuple
 
+from domain.providers.oneroster.drafts import Draft, Rules
+from domain.providers.oneroster.mapping import map_course, map_org, map_session
 from domain.providers.oneroster_csv.enrollments import enrollment_reader
 from domain.providers.oneroster_csv.layouts import ROLES_LAYOUT, Layout, collections_of
 from domain.providers.oneroster_csv.manifest import Manifest
-from domain.providers.oneroster_csv.mapping import map_course, map_org, map_session
 from domain.providers.oneroster_csv.package import Package
 from domain.providers.oneroster_csv.plain_classes import class_reader
 from domain.providers.oneroster_csv.plain_users import user_reader, user_with_roles_reader
 from domain.providers.oneroster_csv.roles import RoleStore, open_role_store
-from domain.providers.oneroster_csv.rows import Draft, ReadPage, Rules, Sheet, row_reader
+from domain.providers.oneroster_csv.rows import ReadPage, Sheet, row_reader
 from domain.providers.oneroster_csv.table import open_table
 from domain.roster.records import RecordType
 from domain.roster.source import Checkpoint, Completeness, Page, Problem, RosterUnreadable
@@ -44,7 +45,7 @@ class _Opened(NamedTuple):
 
 async def all_pages(reading: Reading, after: Checkpoint | None) -> AsyncGenerator[Page, None]:
     """Every page behind the checkpoint."""
-    layouts = list(collections_of(reading.manifest.version).values())
+    layouts = list(collections_of(reading.manifest.version, reading.rules.eligibility).values())
     begin, given = _position_of(after, layouts)
     if begin:
         # The types of the organisations are needed again; their pages were given out.
@@ -144,10 +145,10 @@ async def _open(reading: Reading, layout: Layout, stack: ExitStack) -> _Opened:
         store = stack.enter_context(open_role_store())
         problems.extend(await _load_roles(reading, store))
         return _Opened(sheet, user_with_roles_reader(sheet, reading.rules, store), problems)
-    return _Opened(sheet, _reader(sheet, reading.rules), problems)
+    return _Opened(sheet, reader_of(sheet, reading.rules), problems)
 
 
-def _reader(sheet: Sheet, rules: Rules) -> ReadPage:
+def reader_of(sheet: Sheet, rules: Rules) -> ReadPage:
     match sheet.table.record_type:
         case RecordType.SCHOOL:
             return row_reader(sheet, partial(map_org, rules=rules))

@@ -4,17 +4,10 @@ from functools import partial
 from itertools import islice
 from operator import itemgetter
 
-from domain.providers.oneroster_csv.mapping import map_class
-from domain.providers.oneroster_csv.plain_users import plain_grades
-from domain.providers.oneroster_csv.rows import (
-    Draft,
-    Memo,
-    OddError,
-    ReadPage,
-    Rules,
-    Sheet,
-    take_row,
-)
+from domain.providers.oneroster.drafts import Draft, Memo, OddError, Rules
+from domain.providers.oneroster.mapping import map_class
+from domain.providers.oneroster.standings import plain_grades
+from domain.providers.oneroster_csv.rows import ReadPage, Sheet, take_row
 from domain.providers.vocabulary import CLASS_TYPES, TEXT_LENGTH, split_list
 from domain.roster.records import Group
 
@@ -55,6 +48,7 @@ def class_reader(sheet: Sheet, rules: Rules) -> ReadPage:
                 period,
                 grades,
                 subjects,
+                (),
             )
         )
 
@@ -82,7 +76,7 @@ def _common(cells: tuple[str, ...], *, is_delta: bool) -> _Common:
     if (standing != "active" and (standing or is_delta)) or (word.strip() and kind is None):
         raise OddError
     period = ", ".join(split_list(periods)) or None
-    return kind, period, plain_grades(grades), split_list(terms), split_list(subjects)
+    return kind, period, plain_grades(split_list(grades)), split_list(terms), split_list(subjects)
 
 
 def _school(source_id: str, *, rules: Rules) -> str:

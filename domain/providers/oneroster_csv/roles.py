@@ -5,32 +5,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
+from domain.providers.oneroster.people import RoleRow
 from domain.providers.oneroster_csv.rows import Sheet, fits, numbered
 from domain.roster.source import Problem
 from domain.validation.codes import Code
-
-RoleKey = tuple[str, str, str, str, str, str]
-
-
-class RoleRow(NamedTuple):
-    """A row of roles.csv as it stands there. `fault` is the code of what makes it unusable."""
-
-    role_type: str
-    role: str
-    org_source_id: str
-    begins: str
-    ends: str
-    fault: str
-    line: int
-
-    def without_line(self) -> RoleKey:
-        """The same for everybody who has the same role at the same place."""
-        return self[:-1]
-
 
 PickCells = Callable[[list[str]], Sequence[str]]
 

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from domain.providers.oneroster.drafts import Rules
 from domain.providers.oneroster_csv.archive import open_zip
 from domain.providers.oneroster_csv.check import check_package, failed_step
 from domain.providers.oneroster_csv.manifest import read_manifest
@@ -18,10 +19,9 @@ from domain.providers.oneroster_csv.package import (
     path_is_folder,
 )
 from domain.providers.oneroster_csv.pages import Reading, all_pages
-from domain.providers.oneroster_csv.rows import Rules
 from domain.providers.vocabulary import DEFAULT_ROLE_MAP, fold_role_map
 from domain.roster.records import Role
-from domain.roster.source import Checkpoint, CheckStep, Page, SourceError
+from domain.roster.source import Checkpoint, CheckStep, Eligibility, Page, SourceError
 
 PAGE_SIZE: Final = 5_000
 
@@ -29,13 +29,14 @@ PAGE_SIZE: Final = 5_000
 class OneRosterCsvSource:
     """A RosterSource. `today` decides which roles of OneRoster 1.2 hold."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where it lies, and what the tenant decided
         self,
         path: Path,
         *,
         today: date,
         role_map: Mapping[str, Role | None] = DEFAULT_ROLE_MAP,
         with_student_email: bool = False,
+        eligibility: Eligibility | None = None,
         page_size: int = PAGE_SIZE,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
@@ -43,13 +44,14 @@ class OneRosterCsvSource:
         self._today = today
         self._role_map = fold_role_map(role_map)
         self._with_student_email = with_student_email
+        self._eligibility = eligibility
         self._page_size = page_size
         self._limits = limits
 
     async def check(self) -> Sequence[CheckStep]:
         try:
             with self._open() as package:
-                return list(check_package(package))
+                return list(check_package(package, self._eligibility))
         except SourceError as error:
             return [failed_step("package", error)]
 
@@ -64,7 +66,13 @@ class OneRosterCsvSource:
             reading = Reading(
                 package=package,
                 manifest=read_manifest(package),
-                rules=Rules(self._role_map, self._with_student_email, self._today, {}),
+                rules=Rules(
+                    self._role_map,
+                    self._with_student_email,
+                    self._today,
+                    org_types={},
+                    eligibility=self._eligibility,
+                ),
                 page_size=self._page_size,
             )
             async with aclosing(all_pages(reading, after)) as pages:

@@ -1,7 +1,6 @@
 """Integrations: connecting a tenant, keeping its secrets, trying the connection."""
 
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -21,13 +20,29 @@ CONFIGURE = """mutation ($input: IntegrationConfigureInput!) { integrationConfig
     }
     userErrors { field code message }
 } }"""
-TEST = """mutation ($id: ID!) { integrationTest(input: {tenantId: $id}) {
-    steps { name ok message advice } userErrors { field code message } } }"""
+SETTINGS = """mutation ($input: IntegrationConfigureInput!) { integrationConfigure(input: $input) {
+    integration {
+        provider hasCredentials studentEmails eligibility { field values }
+        settings {
+            path clever { districtId } classLink { tenantId applicationId baseUrl }
+            oneRoster { baseUrl version auth tokenUrl scopes }
+        }
+    }
+    userErrors { field code message }
+} }"""
+SERVER = "https://sis.example.org/ims/oneroster/v1p1"
+OAUTH2 = {"baseUrl": SERVER, "tokenUrl": "https://sis.example.org/token"}
+SECRET = {"key": "the-key", "secret": "the-secret"}
 
 
 def of_alpha(world: World, **values: Any) -> dict[str, Any]:
     tenant_id = encode_id("T", world.alpha_id, world.alpha_id)
     return {"tenantId": tenant_id, "provider": "ONEROSTER_CSV", "path": "/srv/roster"} | values
+
+
+def rest_of_alpha(world: World, **values: Any) -> dict[str, Any]:
+    given = {"provider": "ONEROSTER", "path": None, "oneRoster": OAUTH2, "credentials": SECRET}
+    return of_alpha(world, **given | values)
 
 
 async def test_a_tenant_is_connected_and_syncs_every_night(
@@ -62,8 +77,7 @@ async def test_a_tenant_is_connected_and_syncs_every_night(
 async def test_credentials_are_sealed_and_never_shown(
     world: World, superuser: asyncpg.Connection, keys: KeyRing
 ) -> None:
-    secret = {"key": "the-key", "secret": "the-secret"}
-    response = await world.operator.post(CONFIGURE, input=of_alpha(world, credentials=secret))
+    response = await world.alpha.post(CONFIGURE, input=rest_of_alpha(world))
     answer = response.json()["data"]["integrationConfigure"]
     assert answer["integration"]["hasCredentials"] is True
     assert "the-secret" not in response.text
@@ -73,10 +87,15 @@ async def test_credentials_are_sealed_and_never_shown(
     opened = keys.open(row["sealed"], context=context)
     assert opened == b'{"key": "the-key", "secret": "the-secret"}'
     # Without new ones the stored ones stay.
-    data = await world.operator.run(CONFIGURE, input=of_alpha(world))
+    data = await world.alpha.run(CONFIGURE, input=rest_of_alpha(world, credentials=None))
     assert data["integrationConfigure"]["integration"]["hasCredentials"] is True
     assert await superuser.fetchval("SELECT sealed FROM integration_credentials") == row["sealed"]
-    assert "the-secret" not in str(await superuser.fetch("SELECT * FROM audit_log"))
+    acts = await superuser.fetch("SELECT details::text FROM audit_log ORDER BY id")
+    told = '{"provider": "ONEROSTER", "settings": ["auth", "base_url", "token_url"]'
+    assert [act["details"] for act in acts] == [
+        told + ', "credentials": ["key", "secret"]}',
+        told + "}",
+    ]
 
 
 async def test_what_cannot_be_connected_is_said_of_its_field(
@@ -86,10 +105,19 @@ async def test_what_cannot_be_connected_is_said_of_its_field(
         ("path", {"path": None}),
         ("path", {"path": ""}),
         ("path", {"path": "relative/folder"}),
-        ("provider", {"provider": "CLEVER"}),
-        ("secret", {"credentials": {"secret": "x" * 4001}}),
+        ("path", {"provider": "CLEVER"}),
+        ("clever", {"clever": {"districtId": "1"}}),
+        ("oneRoster", {"oneRoster": OAUTH2}),
+        ("credentials", {"credentials": SECRET}),
+        ("credentials", {"provider": "CLEVER", "path": None}),
+        ("credentials.secret", {"credentials": {"secret": "x" * 4001}}),
         ("groupLeadDays", {"groupLeadDays": -1}),
         ("groupLeadDays", {"groupLeadDays": 366}),
+        ("eligibility.values", {"eligibility": {"field": "typing", "values": []}}),
+        (
+            "oneRoster.tokenUrl",
+            {"provider": "ONEROSTER", "path": None, "oneRoster": {"baseUrl": SERVER}},
+        ),
     ]
     for field, values in wrong:
         with subtests.test(values=str(values)[:60]):
@@ -97,7 +125,8 @@ async def test_what_cannot_be_connected_is_said_of_its_field(
             answer = data["integrationConfigure"]
             assert answer["integration"] is None
             [error] = answer["userErrors"]
-            assert (error["field"], error["code"]) == (["input", field], "INVALID")
+            assert error["field"] == ["input", *field.split(".")]
+            assert error["code"] == "INVALID"
     assert await superuser.fetchval("SELECT count(*) FROM integrations") == 0
     assert await superuser.fetchval("SELECT count(*) FROM audit_log") == 0
 
@@ -122,35 +151,70 @@ async def test_another_provider_does_not_take_the_place(
     assert (error["field"], error["code"]) == (["input", "provider"], "CONFLICT")
 
 
-async def test_a_connection_is_tried_step_by_step_and_audited(
-    world: World, superuser: asyncpg.Connection, tmp_path: Path
+async def test_each_provider_shows_what_it_is_set_to(
+    world: World, superuser: asyncpg.Connection, subtests: pytest.Subtests
 ) -> None:
-    integration_id = await add_integration(
-        superuser, world.alpha_id, settings={"path": str(tmp_path / "nothing")}
-    )
-    global_id = encode_id("T", world.alpha_id, world.alpha_id)
-    answer = (await world.alpha.run(TEST, id=global_id))["integrationTest"]
-    assert answer["userErrors"] == []
-    assert [step["ok"] for step in answer["steps"]] == [False]
-    assert answer["steps"][0]["message"]
-    assert answer["steps"][0]["advice"]
-    [act] = await superuser.fetch("SELECT action, target, actor, tenant_id FROM audit_log")
-    assert (act["action"], act["target"]) == ("integrationTest", str(integration_id))
-    assert act["actor"].startswith("token ")
-    assert act["tenant_id"] == world.alpha_id
+    nothing = {"path": None, "clever": None, "classLink": None, "oneRoster": None}
+    one_roster = {**OAUTH2, "version": "V1_1", "auth": "OAUTH2_BODY", "scopes": ["a", "b"]}
+    class_link = {"tenantId": "7", "applicationId": "%2FgVa%43"}
+    ways: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+        ("CLEVER", {"clever": {"districtId": "58da"}}, SECRET, {}),
+        ("CLEVER", {"clever": {}}, {"token": "t"}, {"clever": {"districtId": None}}),
+        (
+            "CLASSLINK",
+            {"classLink": class_link},
+            {"token": "t"},
+            {"classLink": class_link | {"baseUrl": None}},
+        ),
+        ("ONEROSTER", {"oneRoster": one_roster}, SECRET, {}),
+        (
+            "ONEROSTER",
+            {"oneRoster": {"baseUrl": SERVER, "auth": "BEARER"}},
+            {"token": "t"},
+            {
+                "oneRoster": {
+                    "baseUrl": SERVER,
+                    "auth": "BEARER",
+                    "tokenUrl": None,
+                    "version": None,
+                    "scopes": None,
+                }
+            },
+        ),
+    ]
+    for provider, settings, credentials, shown in ways:
+        with subtests.test(provider=provider, settings=settings):
+            given = {"provider": provider, "path": None, "credentials": credentials, **settings}
+            data = await world.alpha.run(SETTINGS, input=of_alpha(world, **given))
+            answer = data["integrationConfigure"]
+            assert answer["userErrors"] == []
+            assert answer["integration"]["settings"] == nothing | settings | shown
+            await superuser.execute("UPDATE integrations SET status = 'DISCONNECTED'")
 
 
-async def test_nothing_is_tried_where_nothing_is_connected(
-    world: World, superuser: asyncpg.Connection
-) -> None:
-    global_id = encode_id("T", world.alpha_id, world.alpha_id)
-    answer = (await world.alpha.run(TEST, id=global_id))["integrationTest"]
-    assert answer["steps"] == []
-    assert [error["code"] for error in answer["userErrors"]] == ["NOT_FOUND"]
-    await add_integration(superuser, world.alpha_id, provider="CLEVER", settings={})
-    answer = (await world.alpha.run(TEST, id=global_id))["integrationTest"]
-    assert [error["code"] for error in answer["userErrors"]] == ["INVALID"]
-    assert await superuser.fetchval("SELECT count(*) FROM audit_log") == 0
+async def test_emails_and_eligibility_are_turned_on_and_off_by_themselves(world: World) -> None:
+    given = {"provider": "ONEROSTER"} | {"tenantId": of_alpha(world)["tenantId"]}
+    await world.alpha.run(SETTINGS, input=rest_of_alpha(world))
+    rule = {"field": "typing", "values": ["yes", "1"]}
+    for values, emails, eligibility in (
+        ({}, False, None),
+        ({"studentEmails": True}, True, None),
+        ({"eligibility": rule}, True, rule),
+        ({"studentEmails": False}, False, rule),
+        ({"removeEligibility": True}, False, None),
+    ):
+        data = await world.alpha.run(SETTINGS, input=given | values)
+        answer = data["integrationConfigure"]
+        assert answer["userErrors"] == []
+        found = answer["integration"]
+        assert (found["studentEmails"], found["eligibility"]) == (emails, eligibility)
+        assert found["settings"]["oneRoster"]["baseUrl"] == SERVER
+
+
+async def test_another_tenants_integration_is_not_there(world: World) -> None:
+    data = await world.beta.run(SETTINGS, input=rest_of_alpha(world))
+    [error] = data["integrationConfigure"]["userErrors"]
+    assert (error["field"], error["code"]) == (["input", "tenantId"], "NOT_FOUND")
 
 
 async def test_a_disconnected_integration_is_not_the_tenants_any_more(

@@ -50,8 +50,20 @@ MUTATIONS = {
     " userErrors { field code message } } }",
     "IntegrationTestInput.tenantId": "mutation ($id: ID!) { found: integrationTest("
     "input: {tenantId: $id}) { userErrors { field code message } } }",
+    "SharingRulesPreviewInput.tenantId": "mutation ($id: ID!) { found: sharingRulesPreview("
+    "input: {tenantId: $id, rules: []}) { userErrors { field code message } } }",
+    "SharingRulesSetInput.tenantId": "mutation ($id: ID!) { found: sharingRulesSet("
+    "input: {tenantId: $id, rules: []}) { userErrors { field code message } } }",
+    "RoleMapSetInput.tenantId": "mutation ($id: ID!) { found: roleMapSet("
+    "input: {tenantId: $id, entries: []}) { userErrors { field code message } } }",
     "SyncRunStartInput.tenantId": "mutation ($id: ID!) { found: syncRunStart("
     "input: {tenantId: $id}) { userErrors { field code message } } }",
+}
+# What tests of their own try with foreign ids: they are of no tenant by themselves.
+INNER = {
+    "SharingRulesSetInput.previewRunId",
+    "MatchCandidateResolveInput.matchCandidateId",
+    "MatchCandidateResolveInput.userId",
 }
 CODES = {
     "Query.tenant": "T",
@@ -83,7 +95,7 @@ def id_arguments() -> set[str]:
 
 
 def test_every_argument_that_is_an_id_is_tried_below() -> None:
-    assert id_arguments() == set(QUERIES) | set(MUTATIONS)
+    assert id_arguments() == set(QUERIES) | set(MUTATIONS) | INNER
 
 
 async def everything_of(superuser: asyncpg.Connection, tenant_id: UUID) -> dict[str, UUID]:
@@ -266,6 +278,9 @@ ASKED = {
     Scope.TENANT_ADMIN: [
         MUTATIONS["IntegrationConfigureInput.tenantId"],
         MUTATIONS["IntegrationTestInput.tenantId"],
+        MUTATIONS["SharingRulesPreviewInput.tenantId"],
+        MUTATIONS["SharingRulesSetInput.tenantId"],
+        MUTATIONS["RoleMapSetInput.tenantId"],
         'mutation { tenantCreate(input: {slug: "new", name: "New"}) { tenant { id } } }',
     ],
 }

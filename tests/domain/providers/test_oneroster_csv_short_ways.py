@@ -6,13 +6,15 @@ from contextlib import contextmanager
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.providers.oneroster_csv.enrollments import enrollment_reader, map_enrollment
+from domain.providers.oneroster.drafts import Draft, Rules
+from domain.providers.oneroster.mapping import map_enrollment
+from domain.providers.oneroster.people import map_user, map_user_with_roles
+from domain.providers.oneroster_csv.enrollments import enrollment_reader
 from domain.providers.oneroster_csv.layouts import COLLECTIONS, ROLES_LAYOUT, USERS_1_2, Layout
 from domain.providers.oneroster_csv.package import DEFAULT_LIMITS, Package
-from domain.providers.oneroster_csv.people import map_user, map_user_with_roles
 from domain.providers.oneroster_csv.plain_users import user_reader, user_with_roles_reader
 from domain.providers.oneroster_csv.roles import open_role_store
-from domain.providers.oneroster_csv.rows import Draft, Rules, Sheet, row_reader
+from domain.providers.oneroster_csv.rows import Sheet, row_reader
 from domain.providers.oneroster_csv.table import open_table
 from domain.providers.vocabulary import DEFAULT_ROLE_MAP, fold_role_map
 from domain.roster.records import RecordType
@@ -158,6 +160,9 @@ def test_the_short_way_of_a_user_with_roles_leads_to_the_same_record(rows, prima
         short, long = Draft(), Draft()
         user_with_roles_reader(sheet, _rules(), store)(short, 100)
         by_user = store.of(["a", "b", "c"])
-        row_reader(again, lambda cells: map_user_with_roles(cells, _rules(), by_user))(long, 100)
+        row_reader(
+            again,
+            lambda cells: map_user_with_roles(cells, _rules(), by_user.get(cells.source_id, ())),
+        )(long, 100)
     assert _equal(short, long)
     assert short.read == 3

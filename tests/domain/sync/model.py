@@ -1,110 +1,50 @@
 """What a night should leave behind, worked out in plain Python from what the codes say.
 
-It knows schools, classes, people and enrollments; it was not written from the SQL.
+It knows schools, classes, people, enrollments and sharing rules; it was not written from the SQL.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date
-from typing import Any, NamedTuple
+from dataclasses import replace
 
 from domain.roster.records import RecordType
+from tests.domain.sync.model_night import (
+    GroupValues,
+    Key,
+    Night,
+    Read,
+    SharingRules,
+    Span,
+    Stored,
+    Taken,
+    UserValues,
+    read_night,
+)
 
-ROLES = {"student": "STUDENT", "teacher": "TEACHER"}
-GUARDIANS = {"guardian"}
-GRADES = {"1": "01", "01": "01", "K": "KG", "12": "12"}
 FEW = 10
 
 
-class SchoolRow(NamedTuple):
-    source_id: str
-    name: str
+def next_night(
+    stored: Stored, night: Night, rules: SharingRules
+) -> tuple[Stored, dict[RecordType, dict[str, int]], bool]:
+    """What is stored after the night, what it counts, and whether it is held.
 
-
-class ClassRow(NamedTuple):
-    source_id: str
-    title: str
-    school: str
-
-
-class UserRow(NamedTuple):
-    source_id: str
-    username: str
-    family_name: str
-    role: str
-    orgs: tuple[str, ...]
-    grades: tuple[str, ...]
-
-
-class EnrollmentRow(NamedTuple):
-    source_id: str
-    user: str
-    group: str
-    role: str
-    begins: date | None
-    ends: date | None
-
-
-class Night(NamedTuple):
-    schools: list[SchoolRow]
-    classes: list[ClassRow]
-    users: list[UserRow]
-    enrollments: list[EnrollmentRow]
-
-
-class UserValues(NamedTuple):
-    username: str
-    family_name: str
-    role: str
-    grades: tuple[str, ...]
-    schools: tuple[str, ...]
-
-
-Key = tuple[str, str, str]
-Span = tuple[str, date | None, date | None]
-
-
-@dataclass(frozen=True)
-class Stored:
-    """Live records by id (spans by membership), and the same of what is archived."""
-
-    live: Mapping[RecordType, Mapping[Any, Any]] = field(default_factory=dict)
-    archived: Mapping[RecordType, Mapping[Any, Any]] = field(default_factory=dict)
-
-    def of(self, record_type: RecordType) -> dict[Any, Any]:
-        return dict(self.live.get(record_type, {}))
-
-
-@dataclass
-class Taken:
-    """What a night makes of one type: the records to be live, and the numbers.
-
-    `kept` are those that stay as stored because what came of them cannot be taken.
+    A held night leaves `stored` itself.
     """
-
-    records: dict[Any, Any] = field(default_factory=dict)
-    kept: set[Any] = field(default_factory=set)
-    rejected: int = 0
-    ignored: int = 0
-
-
-def next_night(stored: Stored, night: Night) -> tuple[Stored, dict[RecordType, dict[str, int]]]:
-    """What is stored after the night, and what it counts. A held night leaves `stored` itself."""
-    schools = take_schools(stored.of(RecordType.SCHOOL), night.schools)
-    groups = take_groups(stored.of(RecordType.GROUP), night.classes, schools)
-    users, guardians = take_users(stored.of(RecordType.USER), night.users, schools)
-    memberships = take_memberships(
-        stored.of(RecordType.MEMBERSHIP), night.enrollments, users, guardians, groups
-    )
+    read = read_night(stored, night)
+    give_schools(read)
+    leave_out(read, rules)
+    judge_groups(read, stored.of(RecordType.GROUP))
+    judge_users(read, stored.of(RecordType.USER))
+    judge_memberships(read)
     taken = {
-        RecordType.SCHOOL: schools,
-        RecordType.GROUP: groups,
-        RecordType.USER: users,
-        RecordType.MEMBERSHIP: memberships,
+        RecordType.SCHOOL: read.schools,
+        RecordType.GROUP: read.groups,
+        RecordType.USER: read.users,
+        RecordType.MEMBERSHIP: read.memberships,
     }
     counts = {name: count(stored, name, item) for name, item in taken.items()}
-    if is_hold(stored, counts):
-        return stored, counts
+    if read.unknown_schools or is_hold(stored, counts) or is_sharing_hold(stored, taken, read):
+        return stored, counts, True
     live = {name: item.records for name, item in taken.items()}
     archived = {
         name: {
@@ -116,7 +56,7 @@ def next_night(stored: Stored, night: Night) -> tuple[Stored, dict[RecordType, d
         }
         for name, item in taken.items()
     }  # fmt: skip
-    return replace(stored, live=live, archived=archived), counts
+    return replace(stored, live=live, archived=archived), counts, False
 
 
 def is_hold(stored: Stored, counts: Mapping[RecordType, Mapping[str, int]]) -> bool:
@@ -128,6 +68,23 @@ def is_hold(stored: Stored, counts: Mapping[RecordType, Mapping[str, int]]) -> b
         and not numbers["created"] + numbers["restored"]
         for name, numbers in counts.items()
     )
+
+
+def is_sharing_hold(stored: Stored, taken: Mapping[RecordType, Taken], read: Read) -> bool:
+    """Whether rules would archive more than a few, and more than a tenth, of a type."""
+    for name, item in taken.items():
+        before = stored.of(name)
+        gone = [key for key in before if key not in item.records]
+        if name is RecordType.MEMBERSHIP:
+            users, groups = (
+                read.left_out.get(kind, set()) for kind in (RecordType.USER, RecordType.GROUP)
+            )
+            caused = [key for key in gone if key[0] in users or key[1] in groups]
+        else:
+            caused = [key for key in gone if key in read.left_out.get(name, set())]
+        if len(caused) > FEW and len(caused) * 10 > len(before):
+            return True
+    return False
 
 
 def count(stored: Stored, record_type: RecordType, taken: Taken) -> dict[str, int]:
@@ -146,81 +103,48 @@ def count(stored: Stored, record_type: RecordType, taken: Taken) -> dict[str, in
         "updated": len(updated),
         "archived": len(gone),
         "unchanged": unchanged,
-        "rejected": taken.rejected,
+        "rejected": len(taken.refused),
         "ignored": taken.ignored,
     }
 
 
-def keep(taken: Taken, before: Mapping[Any, Any], refused: set[str]) -> None:
-    """The last good state of what was refused, unless a record of it was taken."""
-    for key in refused:
-        if key in before and key not in taken.records:
-            taken.records[key] = before[key]
-            taken.kept.add(key)
-
-
-def take_schools(before: Mapping[str, str], rows: Sequence[SchoolRow]) -> Taken:
-    taken, refused = Taken(ignored=1), set()
-    for row in rows:
-        if not row.name or row.source_id in taken.records:
-            refused.add(row.source_id)
-            taken.rejected += 1
-        else:
-            taken.records[row.source_id] = row.name
-    keep(taken, before, refused)
-    return taken
-
-
-def take_groups(
-    before: Mapping[str, tuple[str, str]], rows: Sequence[ClassRow], schools: Taken
-) -> Taken:
-    """The first row of an id speaks for it, even where it then cannot be taken."""
-    taken, seen = Taken(), set()
-    refused = set()
-    for row in rows:
-        is_good = bool(row.title) and row.school in schools.records
-        if row.source_id in seen or not is_good:
-            refused.add(row.source_id)
-            taken.rejected += 1
-        else:
-            taken.records[row.source_id] = (row.title, row.school)
-        seen.add(row.source_id)
-    keep(taken, before, refused)
-    return taken
-
-
-def take_users(
-    before: Mapping[str, UserValues], rows: Sequence[UserRow], schools: Taken
-) -> tuple[Taken, set[str]]:
-    """Also the ids of those who are left out on purpose."""
-    taken, refused, guardians, seen = Taken(), set(), set(), set()
-    for row in rows:
-        if row.role in GUARDIANS:
-            taken.ignored += 1
-            guardians.add(row.source_id)
+def give_schools(read: Read) -> None:
+    """Who names no school is of those of their groups, first where they are in most."""
+    for source_id, values in read.users.records.items():
+        if values.schools or source_id in read.users.kept:
             continue
-        is_readable = row.role in ROLES and row.username and row.family_name
-        values = user_values(row, schools)
-        if not is_readable or row.source_id in seen or not values.schools:
-            refused.add(row.source_id)
-            taken.rejected += 1
+        groups = {key[1] for key, _, _ in read.rows if key[0] == source_id}
+        schools = [
+            read.groups.records[group].school for group in groups if group in read.groups.records
+        ]
+        found = sorted(set(schools) & read.schools.records.keys(),
+                       key=lambda school: (-schools.count(school), school))  # fmt: skip
+        read.users.records[source_id] = values._replace(schools=tuple(found))
+
+
+def judge_groups(read: Read, before: Mapping[str, GroupValues]) -> None:
+    groups = read.groups
+    for source_id, values in list(groups.records.items()):
+        if not values.title or values.school not in read.schools.records:
+            groups.refuse(source_id)
+    groups.keep(before)
+
+
+def judge_users(read: Read, before: Mapping[str, UserValues]) -> None:
+    users = read.users
+    for source_id, values in list(users.records.items()):
+        if source_id in users.kept:
+            continue
+        schools = tuple(org for org in values.schools if org in read.schools.records)
+        if schools:
+            users.records[source_id] = values._replace(schools=schools)
         else:
-            taken.records[row.source_id] = values
-        if is_readable:
-            seen.add(row.source_id)
-    keep(taken, before, refused)
-    settle_usernames(taken, before)
-    return taken, guardians
-
-
-def user_values(row: UserRow, schools: Taken) -> UserValues:
-    return UserValues(
-        row.username,
-        row.family_name,
-        ROLES.get(row.role, ""),
-        tuple(dict.fromkeys(GRADES[grade] for grade in row.grades if grade in GRADES)),
-        tuple(org for org in row.orgs if org in schools.records),
-    )
+            users.refuse(source_id)
+    users.keep(before)
+    settle_usernames(users, before)
+    for source_id, values in users.records.items():
+        if values.role == "STUDENT" and source_id not in users.kept:
+            users.records[source_id] = values._replace(schools=values.schools[:1])
 
 
 def settle_usernames(taken: Taken, before: Mapping[str, UserValues]) -> None:
@@ -235,56 +159,72 @@ def settle_usernames(taken: Taken, before: Mapping[str, UserValues]) -> None:
             wanting.setdefault(name, []).append(claim)
         losers = {claim[-1] for claims in wanting.values() for claim in sorted(claims)[1:]}
         for source_id in losers:
-            del taken.records[source_id]
-            taken.rejected += 1
-        keep(taken, before, losers)
+            taken.refuse(source_id)
+        taken.keep(before)
 
 
-def take_memberships(
-    before: Mapping[Key, frozenset[Span]],
-    rows: Sequence[EnrollmentRow],
-    users: Taken,
-    guardians: set[str],
-    groups: Taken,
-) -> Taken:
-    taken = Taken()
-    spans, refused = read_enrollments(rows, taken)
-    # What is stored of a refused enrollment stays, if nothing else came with its id.
-    kept = [
-        (key, span)
-        for key, stored in before.items()
-        for span in stored
-        if span[0] in refused and span[0] not in spans
-    ]
+def judge_memberships(read: Read) -> None:
+    """The first row of an id is taken, if it names somebody and something that is there."""
+    taken, seen = read.memberships, set()
     found: dict[Key, set[Span]] = {}
-    for key, span in [*spans.values(), *kept]:
-        if key[0] in users.records and key[1] in groups.records:
+    for key, span, is_stored in read.rows:
+        if span[0] in seen:
+            taken.refused.append(span[0])
+        elif key[0] in read.users.records and key[1] in read.groups.records:
             found.setdefault(key, set()).add(span)
-        elif (key, span) in kept:
-            continue
-        elif key[0] not in users.records and key[0] in guardians:
+        elif key[0] not in read.users.records and key[0] in read.guardians and not is_stored:
             taken.ignored += 1
-        else:
-            taken.rejected += 1
+        elif not is_stored:
+            taken.refused.append(span[0])
+        seen.add(span[0])
     taken.records = {key: frozenset(of_key) for key, of_key in found.items()}
-    return taken
 
 
-def read_enrollments(
-    rows: Sequence[EnrollmentRow], taken: Taken
-) -> tuple[dict[str, tuple[Key, Span]], set[str]]:
-    """The rows that can be read, by id, and the ids of those that cannot."""
-    spans: dict[str, tuple[Key, Span]] = {}
-    refused: set[str] = set()
-    for row in rows:
-        if row.role in GUARDIANS:
-            taken.ignored += 1
-        elif row.role not in ROLES or row.source_id in spans:
-            refused.add(row.source_id)
-            taken.rejected += 1
-        else:
-            is_reversed = row.begins and row.ends and row.ends <= row.begins
-            begins, ends = (None, None) if is_reversed else (row.begins, row.ends)
-            key = (row.user, row.group, ROLES[row.role])
-            spans[row.source_id] = (key, (row.source_id, begins, ends))
-    return spans, refused
+def leave_out(read: Read, rules: SharingRules) -> None:
+    """What the rules do not name, and who is then in no class where they speak of classes."""
+    gone: dict[RecordType, set[str]] = {}
+    schools, groups, users = read.schools, read.groups, read.users
+    if "SCHOOL" in rules:
+        wanted = {value.casefold() for value in rules["SCHOOL"]}
+        shared = {key for key, name in schools.records.items() if {key, name.casefold()} & wanted}
+        known = {word for key, name in schools.records.items() for word in (key, name.casefold())}
+        read.unknown_schools = len(wanted - known)
+        gone[RecordType.SCHOOL] = schools.leave_out(schools.records.keys() - shared)
+    others = gone.get(RecordType.SCHOOL, set())
+    for key, values in groups.records.items():
+        is_shared = (
+            values.school not in others
+            and not (values.grades and is_other(rules, "GRADE", values.grades))
+            and not is_other(rules, "SUBJECT", values.subjects)
+        )
+        if not is_shared:
+            gone.setdefault(RecordType.GROUP, set()).add(key)
+    groups.leave_out(gone.get(RecordType.GROUP, set()))
+    learning = {key[0] for key, _, _ in read.rows if key[1] in groups.records}
+    for key, values in users.records.items():
+        kept = tuple(school for school in values.schools if school not in others)
+        is_elsewhere = bool(values.schools) and not any(s in schools.records for s in kept)
+        if (
+            (is_elsewhere and kept != values.schools)
+            or (values.role == "STUDENT" and is_other(rules, "GRADE", values.grades))
+            or ("SUBJECT" in rules and key not in learning)
+        ):
+            gone.setdefault(RecordType.USER, set()).add(key)
+        users.records[key] = values._replace(schools=kept)
+    users.leave_out(gone.get(RecordType.USER, set()))
+    read.left_out = gone
+    leave_out_rows(read)
+
+
+def is_other(rules: SharingRules, subject: str, words: Sequence[str]) -> bool:
+    """Whether there is a rule and none of the words is one of its values."""
+    if subject not in rules:
+        return False
+    return not {value.casefold() for value in rules[subject]} & {w.casefold() for w in words}
+
+
+def leave_out_rows(read: Read) -> None:
+    users, groups = (read.left_out.get(kind, set()) for kind in (RecordType.USER, RecordType.GROUP))
+    gone = [row for row in read.rows if row[0][0] in users or row[0][1] in groups]
+    read.rows = [row for row in read.rows if row not in gone]
+    read.memberships.leave_out(span[0] for _, span, _ in gone)

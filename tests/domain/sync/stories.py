@@ -1,7 +1,7 @@
 """What a test of the sync needs to tell a story: a tenant, its nights, and what is stored."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,18 @@ import asyncpg
 
 from domain.clock import new_id, utc_now
 from domain.database import Database
+from domain.integrations.models import SharingSubject
 from domain.integrations.service import Configuration, configure_integration
 from domain.people.callers import COMMAND_LINE
-from domain.providers import open_source
 from domain.roster.records import RecordType
-from domain.roster.source import Provider
+from domain.roster.source import Provider, SourceOpener
 from domain.secrets import KeyRing
 from domain.sync.models import SyncMode, SyncRun, SyncTrigger
 from domain.sync.run import work
 from domain.sync.service import Requested, get_run, request_run
 from domain.tenants.service import create_tenant
 from tests.builders import CsvDistrict
+from tests.sources import open_source
 
 ROSTER_TABLES = (
     "schools",
@@ -75,6 +76,7 @@ _ROSTER = {
         " JOIN groups g ON g.tenant_id = $1 AND g.id = m.group_id WHERE p.tenant_id = $1"
     ),
 }
+Drafts = Mapping[SharingSubject, list[str]] | None
 Roster = dict[str, list[tuple[Any, ...]]]
 NUMBERS = ("created", "updated", "archived", "restored", "unchanged", "rejected", "ignored")
 
@@ -109,7 +111,9 @@ class Story:
                 now=utc_now(),
             )
 
-    async def request(self, mode: SyncMode = SyncMode.FULL) -> Requested:
+    async def request(
+        self, mode: SyncMode = SyncMode.FULL, *, sharing_rules: Drafts = None
+    ) -> Requested:
         async with self.api.transaction(self.tenant_id) as session:
             return await request_run(
                 session,
@@ -118,13 +122,49 @@ class Story:
                 trigger=SyncTrigger.MANUAL,
                 caller=COMMAND_LINE,
                 now=utc_now(),
+                sharing_rules=sharing_rules,
             )
 
-    async def run(self) -> SyncRun:
-        """Sync whatever lies in the folder."""
-        requested = await self.request()
-        assert await work(self.worker, open_source) == requested.run.id
+    async def run(
+        self,
+        mode: SyncMode = SyncMode.FULL,
+        *,
+        sharing_rules: Drafts = None,
+        opener: SourceOpener = open_source,
+    ) -> SyncRun:
+        """Sync whatever lies in the folder, or what the opener gives."""
+        requested = await self.request(mode, sharing_rules=sharing_rules)
+        assert await work(self.worker, opener, self.keys) == requested.run.id
         return await self.read_run(requested.run.id)
+
+    async def preview(self, sharing_rules: Drafts = None) -> SyncRun:
+        """What the district in memory would come to with these rules."""
+        self.district.write(self.folder)
+        return await self.run(SyncMode.PREFLIGHT, sharing_rules=sharing_rules)
+
+    async def share(self, **rules: list[str]) -> None:
+        """Save these sharing rules and no others."""
+        integration_id = await self.see.fetchval(
+            "SELECT id FROM integrations WHERE tenant_id = $1", self.tenant_id
+        )
+        await self.see.execute("DELETE FROM sharing_rules WHERE tenant_id = $1", self.tenant_id)
+        for subject, values in rules.items():
+            await self.see.execute(
+                "INSERT INTO sharing_rules (tenant_id, integration_id, subject, values)"
+                " VALUES ($1, $2, $3, $4)",
+                self.tenant_id,
+                integration_id,
+                subject,
+                values,
+            )
+
+    async def connect_to(self, provider: Provider) -> None:
+        """Let the tenant's integration be one with a provider of the network."""
+        await self.see.execute(
+            "UPDATE integrations SET provider = $2 WHERE tenant_id = $1",
+            self.tenant_id,
+            provider.value,
+        )
 
     async def night(self, **modes: str) -> SyncRun:
         """Write the district and sync it. With `modes` only those files, delta or bulk."""

@@ -14,15 +14,15 @@ from domain.roster.records import RecordType
 from domain.sync.models import SyncRun, SyncRunState
 from tests.builders import CsvDistrict
 from tests.domain.sync.conftest import TellStory
-from tests.domain.sync.model import (
+from tests.domain.sync.model import next_night
+from tests.domain.sync.model_night import (
     ClassRow,
     EnrollmentRow,
     Night,
     SchoolRow,
+    SharingRules,
     Stored,
     UserRow,
-    is_hold,
-    next_night,
 )
 from tests.domain.sync.stories import NUMBERS, Story, read_places
 
@@ -56,7 +56,12 @@ usernames = st.tuples(st.sampled_from(["al", "bo", "cy", "di", "ed", "fi"]), st.
 own_usernames = st.integers(1, 12).map(lambda number: f"own{number}")
 schools = st.builds(SchoolRow, ids("s", 3), mostly(st.sampled_from(["North", "South"]), ""))
 classes = st.builds(
-    ClassRow, ids("c", 5), mostly(st.sampled_from(["Algebra", "Biology"]), ""), ids("s", 4)
+    ClassRow,
+    ids("c", 5),
+    mostly(st.sampled_from(["Algebra", "Biology"]), ""),
+    ids("s", 4),
+    st.lists(st.sampled_from(["1", "12"]), max_size=2, unique=True).map(tuple),
+    st.lists(st.sampled_from(["Sums", "Letters"]), max_size=2, unique=True).map(tuple),
 )
 users = st.builds(
     UserRow,
@@ -76,10 +81,24 @@ enrollments = st.builds(
     days,
     days,
 )
+# Most nights have no rules: they leave so much out that little else would be tried.
+rules_of_a_night = mostly(
+    st.none(),
+    {},
+    {"SCHOOL": ["s1", "S2"]},
+    {"SCHOOL": ["north"]},
+    {"SCHOOL": ["s1", "s2", "s3"], "GRADE": ["01", "KG"]},
+    {"GRADE": ["12", "01"]},
+    {"SUBJECT": ["sums", "LETTERS"]},
+    {"SCHOOL": ["s1", "s3"], "GRADE": ["01"], "SUBJECT": ["Sums"]},
+)
 ROWS: tuple[st.SearchStrategy[Any], ...] = (schools, classes, users, enrollments)
 FIRST = Night(
     [SchoolRow(f"s{number}", "North") for number in range(1, 4)],
-    [ClassRow(f"c{number}", "Algebra", f"s{number % 3 + 1}") for number in range(1, 6)],
+    [
+        ClassRow(f"c{number}", "Algebra", f"s{number % 3 + 1}", (), ("Sums",))
+        for number in range(1, 6)
+    ],
     [
         UserRow(f"u{n}", f"own{n}", "Archer", "student" if n > 3 else "teacher",
                 (f"s{n % 3 + 1}",), ("1",))
@@ -111,9 +130,13 @@ def edit(draw: st.DrawFn, file: int, rows: list[Any], former: list[Any]) -> None
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[Night]:
-    """Nights of which each is the one before with some edits; once in a while a file is empty."""
+def histories(draw: st.DrawFn) -> list[tuple[Night, SharingRules]]:
+    """Nights of which each is the one before with some edits; once in a while a file is empty.
+
+    Each with the sharing rules that are saved then: mostly those of the night before.
+    """
     history = [FIRST]
+    rules: list[SharingRules] = [draw(rules_of_a_night) or {}]
     for _ in range(draw(st.integers(3, 5))):
         night = Night._make([*file] for file in history[-1])
         for _ in range(draw(st.integers(0, 10))):
@@ -122,7 +145,9 @@ def histories(draw: st.DrawFn) -> list[Night]:
         if draw(st.integers(0, 40)) == 27:
             night[draw(st.integers(0, 3))].clear()
         history.append(night)
-    return history[draw(st.integers(0, 1)) :]
+        changed = draw(rules_of_a_night)
+        rules.append(rules[-1] if changed is None else changed)
+    return list(zip(history, rules, strict=True))[draw(st.integers(0, 1)) :]
 
 
 def district_of(night: Night) -> CsvDistrict:
@@ -130,7 +155,10 @@ def district_of(night: Night) -> CsvDistrict:
     for school in night.schools:
         district.school(school.source_id, school.name)
     for row in night.classes:
-        district.group(row.source_id, row.title, school=row.school)
+        district.group(
+            row.source_id, row.title, school=row.school,
+            grades=",".join(row.grades), subjects=",".join(row.subjects),
+        )  # fmt: skip
     for user in night.users:
         district.user(
             user.source_id, user.username, givenName="", familyName=user.family_name,
@@ -170,7 +198,10 @@ async def read_rows(story: Story) -> dict[str, list[tuple[Any, ...]]]:
     roster = await story.roster()
     rows: dict[str, list[tuple[Any, ...]]] = {
         "schools": [(row[0], row[1], row[4]) for row in roster["schools"]],
-        "groups": [(row[0], row[3], row[1], row[12]) for row in roster["groups"]],
+        "groups": [
+            (row[0], row[3], row[1], tuple(row[10]), tuple(row[11]), row[12])
+            for row in roster["groups"]
+        ],
         "users": [
             (row[0], row[1], row[4], ", ".join(row[9]), tuple(row[10]), row[12])
             for row in roster["users"]
@@ -196,18 +227,18 @@ def counted(run: SyncRun) -> Mapping[RecordType, Mapping[str, int]]:
 @SETTINGS
 @given(history=histories())
 async def test_every_night_leaves_what_the_model_says(
-    tell: TellStory, history: list[Night]
+    tell: TellStory, history: list[tuple[Night, SharingRules]]
 ) -> None:
     story = await tell(f"tenant-{next(_slugs)}")
     stored, known, is_held = Stored(), await read_ids(story), False
-    for night in history:
+    for night, rules in history:
         story.district = district_of(night)
+        await story.share(**rules)
         run = await story.night()
-        following, counts = next_night(stored, night)
+        following, counts, is_held = next_night(stored, night, rules)
         assert run.failure_message is None
         assert counted(run) == counts
-        is_held = run.state is SyncRunState.HELD
-        assert is_held == is_hold(stored, counts)
+        assert is_held == (run.state is SyncRunState.HELD)
         stored = following
         assert await read_rows(story) == as_rows(stored)
         found = await read_ids(story)

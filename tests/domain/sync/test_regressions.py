@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
-from domain.providers import open_source
 from domain.resources import Resources
 from domain.roster.records import RecordType
 from domain.secrets import KeyRing, SecretUnreadable
@@ -18,6 +17,7 @@ from domain.sync.run import work
 from tests.builders import named
 from tests.domain.sync.conftest import TellStory
 from tests.domain.sync.stories import Story, numbers, totals
+from tests.sources import open_source
 
 pytestmark = pytest.mark.anyio
 
@@ -87,11 +87,11 @@ async def test_a_held_run_stays_held_when_the_database_crashes_before_its_summar
 
     with monkeypatch.context() as patched:
         patched.setattr(sync_run, "summarise", crash)
-        await work(story.worker, open_source)
+        await work(story.worker, open_source, story.keys)
     assert (await story.read_run(run_id)).state is SyncRunState.SUMMARISING
     await story.see.execute(f"TRUNCATE staging.run_{run_id.hex}_marker")
     await story.see.execute("UPDATE sync_leases SET heartbeat_at = now() - interval '1 minute'")
-    await work(story.worker, open_source)
+    await work(story.worker, open_source, story.keys)
     assert (await story.read_run(run_id)).state is SyncRunState.HELD
 
 

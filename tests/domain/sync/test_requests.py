@@ -9,13 +9,13 @@ import pytest
 from domain.clock import utc_now
 from domain.errors import Conflict, InvalidInput, NotFound
 from domain.people.callers import COMMAND_LINE, SYSTEM
-from domain.providers import open_source
 from domain.sync.due import start_due_runs
 from domain.sync.models import SyncMode, SyncRunState, SyncTrigger
 from domain.sync.run import reap, work
 from domain.sync.service import request_run
 from tests.domain.sync.conftest import TellStory
 from tests.domain.sync.stories import Story
+from tests.sources import open_source
 
 pytestmark = pytest.mark.anyio
 
@@ -66,7 +66,7 @@ async def test_two_requests_at_once_are_one_run(story: Story) -> None:
 
 
 async def test_a_mode_that_is_not_offered_cannot_be_started(story: Story) -> None:
-    for mode in (SyncMode.PREFLIGHT, SyncMode.REVALIDATION, SyncMode.SINGLE_USER):
+    for mode in (SyncMode.REVALIDATION, SyncMode.SINGLE_USER):
         with pytest.raises(InvalidInput):
             await story.request(mode)
     assert await runs(story) == []
@@ -150,9 +150,9 @@ async def test_a_due_run_that_is_refused_waits_for_its_next_time(story: Story) -
 
 
 async def test_without_a_request_there_is_no_work(story: Story) -> None:
-    assert await work(story.worker, open_source) is None
+    assert await work(story.worker, open_source, story.keys) is None
     await story.night()
-    assert await work(story.worker, open_source) is None
+    assert await work(story.worker, open_source, story.keys) is None
 
 
 async def test_small_runs_come_before_large_ones_that_were_asked_for_a_little_earlier(
@@ -167,7 +167,7 @@ async def test_small_runs_come_before_large_ones_that_were_asked_for_a_little_ea
         " WHERE tenant_id = $1",
         large.tenant_id,
     )
-    first, second = [await work(large.worker, open_source) for _ in range(2)]
+    first, second = [await work(large.worker, open_source, large.keys) for _ in range(2)]
     assert (await small.see.fetchval(
         "SELECT tenant_id FROM sync_runs WHERE id = $1", first) == small.tenant_id)  # fmt: skip
     assert second is not None
@@ -177,7 +177,7 @@ async def test_a_run_that_ten_workers_began_fails_with_the_eleventh(story: Story
     story.district.write(story.folder)
     requested = await story.request()
     await story.see.execute("UPDATE sync_runs SET attempts = 10")
-    await work(story.worker, open_source)
+    await work(story.worker, open_source, story.keys)
     run = await story.read_run(requested.run.id)
     assert (run.state, run.failure_code) == (SyncRunState.FAILED, "RUN_INTERNAL")
     assert (await story.night()).state is SyncRunState.SUCCEEDED

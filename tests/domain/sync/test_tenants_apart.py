@@ -8,7 +8,6 @@ import asyncpg
 import pytest
 from typing_extensions import override
 
-from domain.providers import open_source
 from domain.roster.records import RecordType
 from domain.roster.source import Checkpoint, Page, RosterSource
 from domain.sync import run as sync_run
@@ -18,6 +17,7 @@ from domain.sync.models import SyncRun, SyncRunState
 from domain.sync.run import work
 from tests.domain.sync.conftest import TellStory
 from tests.domain.sync.stories import Story, numbers, totals
+from tests.sources import open_source
 
 pytestmark = pytest.mark.anyio
 
@@ -61,7 +61,7 @@ async def test_runs_of_two_tenants_go_on_at_the_same_time(tell: TellStory) -> No
     done: list[Any] = []
 
     async def work_all() -> None:
-        while run_id := await work(stories[0].worker, open_source):
+        while run_id := await work(stories[0].worker, open_source, stories[0].keys):
             done.append(run_id)
 
     await asyncio.gather(work_all(), work_all())
@@ -167,13 +167,13 @@ async def test_a_run_whose_staging_was_emptied_by_a_crash_fetches_again(
 
     with monkeypatch.context() as patched:
         patched.setattr(sync_run, "apply", crash)
-        await work(story.worker, count_and_open)
+        await work(story.worker, count_and_open, story.keys)
     run = await story.read_run(requested.run.id)
     assert (run.state, run.finished_at) == (SyncRunState.APPLYING, None)
     await story.see.execute(f"TRUNCATE staging.run_{run.id.hex}_marker")
-    assert await work(story.worker, count_and_open) is None
+    assert await work(story.worker, count_and_open, story.keys) is None
     await story.see.execute("UPDATE sync_leases SET heartbeat_at = now() - interval '1 minute'")
-    assert await work(story.worker, count_and_open) == run.id
+    assert await work(story.worker, count_and_open, story.keys) == run.id
     assert (await story.read_run(run.id)).state is SyncRunState.SUCCEEDED
     assert opened == 2
     assert len((await story.roster())["memberships"]) == 5
@@ -212,9 +212,9 @@ async def test_a_fetch_goes_on_where_it_broke_off(story: Story, pages: int) -> N
     def open_interrupted(*arguments: Any, **options: Any) -> RosterSource:
         return Interrupted(open_source(*arguments, **options), pages=pages)
 
-    await work(story.worker, open_interrupted)
+    await work(story.worker, open_interrupted, story.keys)
     await story.see.execute("UPDATE sync_leases SET heartbeat_at = now() - interval '1 minute'")
-    await work(story.worker, open_source)
+    await work(story.worker, open_source, story.keys)
     run = await story.read_run(requested.run.id)
     assert (run.state, run.attempts) == (SyncRunState.SUCCEEDED_WITH_ERRORS, 1 + (pages < 6))
     assert totals(run, "fetched", "created", "rejected") == {

@@ -1,24 +1,46 @@
-"""Users: in OneRoster 1.1 with their role, in 1.2 with the rows of roles.csv that are theirs."""
+"""Users: in OneRoster 1.1 with their role, in 1.2 with the list of roles that are theirs."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import NoReturn
+from typing import Final, NamedTuple, NoReturn
 
-from domain.providers.oneroster_csv.layouts import ROLES
-from domain.providers.oneroster_csv.mapping import map_grades
-from domain.providers.oneroster_csv.roles import RoleRow
-from domain.providers.oneroster_csv.rows import Cells, RowRejected, Rules
+from domain.providers.oneroster.cells import Cells, RowRejected
+from domain.providers.oneroster.drafts import Rules
+from domain.providers.oneroster.mapping import map_grades
 from domain.providers.vocabulary import (
+    is_usable_id,
     parse_boolean,
     parse_date,
     parse_email,
     role_of,
 )
 from domain.roster.records import Role, User
-from domain.roster.source import Ignored
+from domain.roster.source import Eligibility, Ignored
 from domain.validation.codes import Code
 
-_ROLE_EXPECTED = "a role of the role map"
+_ROLE_EXPECTED: Final = "a role of the role map"
+METADATA: Final = "metadata."
+_NOT_KEPT: Final = frozenset({"state", "stateid", "ssn"})
+_NO_LETTER: Final = re.compile(r"[^a-z0-9]+")
+
+RoleKey = tuple[str, str, str, str, str, str]
+
+
+class RoleRow(NamedTuple):
+    """One role as it is given. `fault` is the code of what makes it unusable."""
+
+    role_type: str
+    role: str
+    org_source_id: str
+    begins: str
+    ends: str
+    fault: str = ""
+    line: int = 0
+
+    def without_line(self) -> RoleKey:
+        """The same for everybody who has the same role at the same place."""
+        return self[:-1]
 
 
 def map_user(cells: Cells, rules: Rules) -> User | Ignored:
@@ -34,13 +56,10 @@ def map_user(cells: Cells, rules: Rules) -> User | Ignored:
     return _user(cells, rules, roles=(role.value,), schools=schools_of(orgs, rules))
 
 
-def map_user_with_roles(
-    cells: Cells, rules: Rules, roles_by_user: Mapping[str, Sequence[RoleRow]]
-) -> User | Ignored:
+def map_user_with_roles(cells: Cells, rules: Rules, rows: Sequence[RoleRow]) -> User | Ignored:
     """A user of OneRoster 1.2, whose roles hold from a day to a day, each at an organisation."""
-    rows = roles_by_user.get(cells.source_id, ())
     if not rows:
-        cells.reject(Code.FIELD_REQUIRED, "role", f"a row in {ROLES}", "")
+        cells.reject(Code.FIELD_REQUIRED, "role", "a value", "")
     held = [(row, _held_role(cells, row, rules)) for row in rows if _is_current(cells, row, rules)]
     ours = [(row, role) for row, role in held if role is not None]
     if not ours:
@@ -63,7 +82,7 @@ def _is_current(cells: Cells, row: RoleRow, rules: Rules) -> bool:
     for column, text, day in (("beginDate", row.begins, begins_on), ("endDate", row.ends, ends_on)):
         if text and day is None:
             problem = cells.problem(Code.FIELD_TYPE, column, "a date as YYYY-MM-DD", text)
-            cells.problems.append(problem._replace(place=f"{ROLES} line {row.line}"))
+            cells.problems.append(problem._replace(place=cells.place_of_role(row.line)))
     return holds_on(begins_on, ends_on, rules.today)
 
 
@@ -87,7 +106,7 @@ def _reject_role(
 ) -> NoReturn:
     """A person is left as they were rather than stripped of a role that cannot be read."""
     problem = cells.problem(code, "role", expected, found)
-    raise RowRejected(problem._replace(rejects=True, place=f"{ROLES} line {row.line}"))
+    raise RowRejected(problem._replace(rejects=True, place=cells.place_of_role(row.line)))
 
 
 def _user(cells: Cells, rules: Rules, *, roles: tuple[str, ...], schools: tuple[str, ...]) -> User:
@@ -111,11 +130,40 @@ def _user(cells: Cells, rules: Rules, *, roles: tuple[str, ...], schools: tuple[
         number=cells.optional("identifier"),
         grades=map_grades(cells, Code.USER_GRADE_UNMAPPED),
         is_enabled=_is_enabled(cells),
+        keys=keys_of(cells.pairs("userIds")),
+        is_eligible=not is_judged(roles, rules) or _is_eligible(cells, rules),
     )
 
 
 def takes_email(roles: tuple[str, ...], rules: Rules) -> bool:
     return rules.with_student_email or Role.STUDENT not in roles
+
+
+def keys_of(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Other ids of a person, but never what the state knows them by."""
+    keys = {f"{kind}:{value}" for kind, value in pairs if value and is_kept_kind(kind)}
+    return tuple(sorted(filter(is_usable_id, keys)))
+
+
+def is_kept_kind(kind: str) -> bool:
+    return bool(kind) and _NO_LETTER.sub("", kind.lower()) not in _NOT_KEPT
+
+
+def eligibility_column(eligibility: Eligibility) -> str:
+    """The column of users that says who is eligible, as the CSV binding names it."""
+    field = eligibility.field
+    is_whole = field.lower().startswith(METADATA)
+    return METADATA + (field[len(METADATA) :] if is_whole else field)
+
+
+def is_judged(roles: tuple[str, ...], rules: Rules) -> bool:
+    """Whether the tenant's field says if such a person is eligible."""
+    return rules.eligibility is not None and Role.STUDENT in roles
+
+
+def _is_eligible(cells: Cells, rules: Rules) -> bool:
+    asked = rules.eligibility
+    return asked is None or asked.means_yes(cells.text(eligibility_column(asked)))
 
 
 def _email(cells: Cells) -> str | None:

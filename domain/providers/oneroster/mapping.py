@@ -1,18 +1,24 @@
-"""Rows as records: organisations, academic sessions, courses and classes."""
+"""Rows as records: organisations, academic sessions, courses, classes and enrollments."""
 
-from domain.providers.oneroster_csv.rows import Cells, Rules
+from typing import Final
+
+from domain.providers.oneroster.cells import Cells
+from domain.providers.oneroster.drafts import Rules
 from domain.providers.vocabulary import (
     CLASS_TYPES,
+    MEMBERSHIP_ROLES,
     ORG_TYPES,
     SESSION_TYPES,
     is_extension,
     normalise_grade,
+    parse_boolean,
 )
-from domain.roster.records import Course, Group, School, Term
+from domain.roster.records import Course, Enrollment, Group, MembershipRole, School, Term
 from domain.roster.source import Ignored
 from domain.validation.codes import Code
 
-_GRADE_WORDS = "a CEDS grade: 01 to 13, KG, PK, TK, PR, IT, PS, UG, Other"
+_GRADE_WORDS: Final = "a CEDS grade: 01 to 13, KG, PK, TK, PR, IT, PS, UG, Other"
+_ROLE_WORDS: Final = "student, teacher, administrator, proctor or aide"
 
 
 def map_org(cells: Cells, rules: Rules) -> School | Ignored:
@@ -97,3 +103,39 @@ def map_grades(cells: Cells, code: Code) -> tuple[str, ...]:
     if unknown:
         cells.warn(code, "grades", _GRADE_WORDS, ", ".join(unknown))
     return tuple(dict.fromkeys(filter(None, grades)))
+
+
+def map_enrollment(cells: Cells) -> Enrollment | Ignored:
+    word = cells.text("role")
+    if word.lower() not in MEMBERSHIP_ROLES:
+        cells.reject(Code.ENR_ROLE_INVALID, "role", _ROLE_WORDS, word)
+    role = MEMBERSHIP_ROLES[word.lower()]
+    if role is None:
+        return Ignored(cells.source_id, word.lower())
+    user = _required_reference(cells, "userSourcedId")
+    group = _required_reference(cells, "classSourcedId")
+    begins_on, ends_on = cells.span("beginDate", "endDate")
+    return Enrollment(
+        source_id=cells.source_id,
+        user_source_id=user,
+        group_source_id=group,
+        role=role.value,
+        is_primary=role is MembershipRole.TEACHER and _is_primary(cells),
+        begins_on=begins_on,
+        ends_on=ends_on,
+    )
+
+
+def _required_reference(cells: Cells, column: str) -> str:
+    text = cells.text(column)
+    if not text:
+        cells.reject(Code.FIELD_REQUIRED, column, "an id", "")
+    return text
+
+
+def _is_primary(cells: Cells) -> bool:
+    text = cells.text("primary")
+    is_primary = parse_boolean(text)
+    if text and is_primary is None:
+        cells.warn(Code.FIELD_TYPE, "primary", "true or false", text)
+    return bool(is_primary)

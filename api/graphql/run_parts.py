@@ -1,0 +1,203 @@
+"""The parts of a sync run: where it is, what it did, why it waits and why it failed."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import strawberry
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.graphql.described import describe
+from domain.integrations.models import SharingSubject
+from domain.roster.records import RecordType
+from domain.sync import models
+from domain.sync.models import ACTIVE, SyncRunState
+from domain.validation.codes import RULES, Code, Owner
+
+
+class ActorKind(StrEnum):
+    SYSTEM = "SYSTEM"
+    COMMAND_LINE = "COMMAND_LINE"
+    TOKEN = "TOKEN"  # noqa: S105 - a kind of actor
+    OTHER = "OTHER"
+
+
+describe(
+    ActorKind,
+    "What kind of somebody did something. More kinds may come.",
+    SYSTEM="Homerow itself, by its schedule.",
+    COMMAND_LINE="Somebody with the command line.",
+    TOKEN="A machine with an API token.",  # noqa: S106 - a kind of actor
+    OTHER="Somebody else.",
+)
+_KINDS = {"system": ActorKind.SYSTEM, "command line": ActorKind.COMMAND_LINE}
+
+
+@strawberry.type(description="Who did something.")
+class Actor:
+    kind: ActorKind = strawberry.field(description="What kind of somebody.")
+    label: str = strawberry.field(description="As it is written in the audit log.")
+
+    @classmethod
+    def of(cls, label: str) -> "Actor":
+        kind = ActorKind.TOKEN if label.startswith("token ") else ActorKind.OTHER
+        return cls(kind=_KINDS.get(label, kind), label=label)
+
+
+class SyncPhase(StrEnum):
+    FETCHING = "FETCHING"
+    VALIDATING = "VALIDATING"
+    PLANNING = "PLANNING"
+    APPLYING = "APPLYING"
+    SUMMARISING = "SUMMARISING"
+
+
+describe(
+    SyncPhase,
+    "The phases of a run, in their order.",
+    FETCHING="Reading the roster.",
+    VALIDATING="Checking what was read.",
+    PLANNING="Comparing it with what is stored.",
+    APPLYING="Storing the changes.",
+    SUMMARISING="Making the summary.",
+)
+
+
+@strawberry.type(description="How far a run has come.")
+class SyncProgress:
+    phase: SyncPhase | None = strawberry.field(
+        description="The phase that it is in, or ended in; null before it starts."
+    )
+    read: int = strawberry.field(description="How many records were read so far.")
+    expected: int | None = strawberry.field(
+        description="How many the tenant's last run read; null before the first."
+    )
+    percent: int | None = strawberry.field(
+        description="What part of the expected records was read; null where none are expected."
+    )
+
+
+@strawberry.type(description="What a run did with the records of one kind.")
+class SyncCount:
+    record_type: RecordType = strawberry.field(description="The kind of record.")
+    fetched: int = strawberry.field(description="Records that were read.")
+    created: int = strawberry.field(description="Records that were not there before.")
+    updated: int = strawberry.field(description="Records with another value than before.")
+    archived: int = strawberry.field(description="Records that are no longer shared.")
+    restored: int = strawberry.field(description="Archived records that are shared again.")
+    unchanged: int = strawberry.field(description="Records that are as they were.")
+    rejected: int = strawberry.field(description="Records that failed validation.")
+    ignored: int = strawberry.field(description="Records that are left out on purpose.")
+
+    @classmethod
+    def list_of(cls, counts: Mapping[str, Mapping[str, int]]) -> "list[SyncCount]":
+        names = [name for name in cls.__annotations__ if name != "record_type"]
+        return [
+            cls(record_type=kind, **{name: counts[kind].get(name, 0) for name in names})
+            for kind in RecordType
+            if kind in counts
+        ]
+
+
+@strawberry.type(description="What a sharing rule left out of what the provider shares.")
+class SyncLeftOut:
+    subject: SharingSubject = strawberry.field(description="What the rule speaks of.")
+    record_type: RecordType = strawberry.field(description="The kind of record.")
+    count: int = strawberry.field(description="How many records it left out.")
+    unmatched: list[str] = strawberry.field(
+        description="Values of the rule that name nothing that the provider shares: a school that "
+        "is called otherwise, say. They are told once for each rule."
+    )
+
+    @classmethod
+    def list_of(cls, left_out: Sequence[Mapping[str, Any]]) -> "list[SyncLeftOut]":
+        return [
+            cls(
+                subject=SharingSubject(each["subject"]),
+                record_type=RecordType(each["record_type"]),
+                count=each["count"],
+                unmatched=each.get("unmatched", []),
+            )
+            for each in left_out
+        ]
+
+
+@strawberry.type(description="Why a plan waits.")
+class HoldReason:
+    code: str = strawberry.field(description="What is unusual about the plan.")
+    record_type: RecordType | None = strawberry.field(description="The kind of record.")
+    count: int | None = strawberry.field(description="How many records it concerns.")
+    of: int | None = strawberry.field(description="Out of how many.")
+    value: str | None = strawberry.field(
+        description="What of a sharing rule is not in the feed, or the role of those who would go."
+    )
+
+
+@strawberry.type(description="A plan that waits for an administrator.")
+class Hold:
+    reasons: list[HoldReason] = strawberry.field(description="Why it waits.")
+    created_at: datetime = strawberry.field(description="Since when.")
+    ended_at: datetime | None = strawberry.field(description="Until when; null while it waits.")
+    ended_by: Actor | None = strawberry.field(description="Who or what ended it.")
+
+
+@strawberry.type(description="Why a run failed.")
+class SyncFailure:
+    code: str = strawberry.field(description="A validation code, or a code of the run's own.")
+    message: str = strawberry.field(description="What happened.")
+    title: str | None = strawberry.field(description="What is wrong, in a few words.")
+    owner: Owner | None = strawberry.field(description="Who can mend it.")
+    remedy: str | None = strawberry.field(description="What to do, and where.")
+
+    @classmethod
+    def of(cls, code: str, message: str) -> "SyncFailure":
+        known = Code.__members__.get(code)
+        rule = RULES[known] if known else None
+        return cls(
+            code=code,
+            message=message,
+            title=rule.title if rule else None,
+            owner=rule.owner if rule else None,
+            remedy=rule.remedy if rule else None,
+        )
+
+
+def phase_of(state: SyncRunState, phases: Mapping[str, Any]) -> SyncPhase | None:
+    if state in ACTIVE:
+        return SyncPhase(state.value)
+    begun = [phase for phase in SyncPhase if phase.value in phases]
+    return begun[-1] if begun else None
+
+
+async def holds_of_runs(
+    session: AsyncSession, tenant_id: UUID, run_ids: Sequence[UUID]
+) -> Mapping[UUID, Hold]:
+    row = models.Hold
+    rows = await session.execute(
+        select(row.run_id, row.reasons, row.created_at, row.ended_at, row.ended_by).where(
+            row.tenant_id == tenant_id, row.run_id.in_(run_ids)
+        )
+    )
+    return {
+        found.run_id: Hold(
+            reasons=[_reason(reason) for reason in found.reasons],
+            created_at=found.created_at,
+            ended_at=found.ended_at,
+            ended_by=Actor.of(found.ended_by) if found.ended_by else None,
+        )
+        for found in rows
+    }
+
+
+def _reason(reason: Mapping[str, Any]) -> HoldReason:
+    kind = reason.get("record_type")
+    return HoldReason(
+        code=reason["code"],
+        record_type=RecordType(kind) if kind else None,
+        count=reason.get("count"),
+        of=reason.get("of"),
+        value=reason.get("value"),
+    )

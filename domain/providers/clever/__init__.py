@@ -1,0 +1,1 @@
+"""Clever's Data API as a source of records."""
