@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import traceback
+from pathlib import Path
 
 import structlog
 
@@ -21,3 +23,9 @@ def configure_logs(*, is_quiet: bool = False) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def frames_of(error: BaseException) -> list[str]:
+    """Where it happened. Its text stays out: a database's quotes rows, a parser's an answer."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]

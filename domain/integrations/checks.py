@@ -4,10 +4,8 @@ Only a worker may read secrets and call providers, so that whoever breaks into t
 """
 
 import asyncio
-import traceback
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from uuid import UUID
 
 import structlog
@@ -21,6 +19,7 @@ from domain.integrations.config import read_source_config
 from domain.integrations.models import CheckState, IntegrationCheck
 from domain.integrations.service import get_integration
 from domain.jobs import CHECK, enqueue
+from domain.logs import frames_of
 from domain.people.audit import record_act
 from domain.people.callers import Caller
 from domain.roster.source import CheckStep, SourceConfig, SourceOpener
@@ -148,19 +147,9 @@ async def try_connection(
         advice = "Try again later; if it stays so, ask the provider."
         return [CheckStep(_SLOW, is_ok=False, message=message, advice=advice)]
     except Exception as error:  # noqa: BLE001 - whoever waits is answered, whatever happens
-        _log_bug(error)
+        log.error("check_failed", error=type(error).__name__, frames=frames_of(error))  # noqa: TRY400
         advice = "It is in the worker's log, as check_failed."
         return [CheckStep(_BUG, is_ok=False, message="Something went wrong here.", advice=advice)]
-
-
-def _log_bug(error: Exception) -> None:
-    """Where it happened and what kind it was. The text stays out: it may quote an answer."""
-    frames = traceback.extract_tb(error.__traceback__)
-    log.error(
-        "check_failed",
-        error=type(error).__name__,
-        frames=[f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames],
-    )
 
 
 async def _read_config(

@@ -1,5 +1,6 @@
 """What a source is opened with, read for a worker: credentials are unsealed here and only here."""
 
+import hashlib
 import json
 from datetime import datetime
 from uuid import UUID
@@ -16,9 +17,10 @@ _READ = (
     "SELECT i.provider, i.settings, i.with_student_email, i.eligibility, i.cursors, t.time_zone,"
     " (SELECT coalesce(jsonb_object_agg(m.provider_role, m.role), '{}') FROM role_maps m"
     "  WHERE m.tenant_id = i.tenant_id AND m.integration_id = i.id) AS role_map,"
-    " (SELECT c.sealed FROM integration_credentials c"
-    "  WHERE c.tenant_id = i.tenant_id AND c.integration_id = i.id) AS sealed"
+    " c.sealed, c.updated_at AS sealed_at"
     " FROM integrations i JOIN tenants t ON t.id = i.tenant_id"
+    " LEFT JOIN integration_credentials c"
+    "  ON c.tenant_id = i.tenant_id AND c.integration_id = i.id"
     " WHERE i.tenant_id = $1 AND i.id = $2"
 )
 
@@ -56,4 +58,11 @@ async def read_source_config(
         since={RecordType(name): text for name, text in json.loads(row["cursors"]).items()}
         if is_delta
         else {},
+        version=_version(row),
     )
+
+
+def _version(row: asyncpg.Record) -> str:
+    """Of secrets only when they were changed: a digest of them would be stored with the run."""
+    decided = ("provider", "settings", "with_student_email", "eligibility", "role_map", "sealed_at")
+    return hashlib.sha256(repr([row[name] for name in decided]).encode()).hexdigest()

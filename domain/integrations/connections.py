@@ -60,8 +60,6 @@ def check_connection(
     credentials = _check_credentials(wanted.credentials)
     if credentials:
         _check_kind(wanted.provider, settings, credentials)
-        if "token" in credentials and not is_operator:
-            _check_token(wanted.provider, settings)
     elif wanted.provider is Provider.ONEROSTER_CSV:
         _check_choice("path", settings, known=known, is_operator=is_operator)
     elif known.has_credentials:
@@ -169,17 +167,6 @@ def _check_kind(
         taken = " or ".join(_KINDS[kind] for kind in kinds)
         raise InvalidInput(
             "credentials", f"{provider.value} set up like this takes {taken}, and nothing else."
-        )
-
-
-def _check_token(provider: Provider, settings: Mapping[str, Any]) -> None:
-    """A Clever token that is refused is looked up anew, by the installation's keys if it has any.
-
-    So the district beside a token that may be no good is not for its giver to choose.
-    """
-    if provider is Provider.CLEVER and "district_id" in settings:
-        raise InvalidInput(
-            FIELDS[provider]["district_id"], "Leave the district out: the token says which it is."
         )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.clock import utc_now
 from domain.errors import Conflict, InvalidInput, NotFound
 from domain.integrations.connections import (
     NOTHING,
@@ -167,6 +168,8 @@ def _reading(integration: Integration) -> tuple[bool, dict[str, Any] | None]:
 def forget_cursors(integration: Integration) -> None:
     """The next delta reads everything: what it would leave out was read in another way."""
     integration.cursors = {}
+    # A run that is under way, and read in the former way, moves them no more.
+    integration.updated_at = utc_now()
 
 
 def _told(configuration: Configuration, connection: Connection) -> dict[str, Any]:

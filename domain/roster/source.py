@@ -116,7 +116,8 @@ class SourceConfig:
     """Everything that a source is opened with: how to reach it, and what the tenant decided.
 
     `role_map` is what the tenant changed of the provider's own. `since` asks for a delta: the
-    latest time of change seen of each collection, as the provider writes it.
+    latest time of change seen of each collection, as the provider writes it. `version` is another
+    one after each change of any of this: a fetch that was begun with another begins again.
     """
 
     provider: Provider
@@ -127,6 +128,7 @@ class SourceConfig:
     with_student_email: bool = False
     eligibility: Eligibility | None = None
     since: Mapping[RecordType, str] = field(default_factory=dict)
+    version: str = ""
 
 
 class RosterSource(Protocol):

@@ -53,9 +53,12 @@ class Progress:
         return sum(self.read.values())
 
 
-async def fetch(context: RunContext, source: RosterSource) -> None:
-    """Raises SourceError if a collection cannot be read to its end."""
-    progress = await _read_whole(context, source)
+async def fetch(context: RunContext, source: RosterSource, version: str = "") -> None:
+    """Raises SourceError if a collection cannot be read to its end.
+
+    `version` is that of what the source was opened with: a fetch goes on with no other.
+    """
+    progress = await _read_whole(context, source, version)
     missing = [name for name in RecordType if name.value not in progress.ended]
     if missing:
         raise RuntimeError(f"the source ended without a last page for {missing}")
@@ -66,21 +69,23 @@ async def fetch(context: RunContext, source: RosterSource) -> None:
         pass
 
 
-async def _read_whole(context: RunContext, source: RosterSource) -> Progress:
+async def _read_whole(context: RunContext, source: RosterSource, version: str) -> Progress:
     """A roster that changed while it was read is read again from its beginning."""
     orders: Orders = {}
     for reading in range(1, MOST_READINGS):
         try:
-            return await _read(context, source, orders)
+            return await _read(context, source, version, orders)
         except RosterMoved as error:
             log.warning("roster_moved", reading=reading, code=error.code.value)
             await _forget(context)
-    return await _read(context, source, orders)
+    return await _read(context, source, version, orders)
 
 
-async def _read(context: RunContext, source: RosterSource, orders: Orders) -> Progress:
+async def _read(
+    context: RunContext, source: RosterSource, version: str, orders: Orders
+) -> Progress:
     """Every page, each batch stored while the next one is read."""
-    progress = await _resume_or_begin(context, source)
+    progress = await _resume_or_begin(context, source, version)
     progress.orders = orders
     storing: asyncio.Task[None] | None = None
     try:
@@ -115,8 +120,8 @@ async def _store_batch(context: RunContext, batch: Sequence[Page], progress: Pro
         await confirm(connection, context.lease)
 
 
-async def _resume_or_begin(context: RunContext, source: RosterSource) -> Progress:
-    fingerprint = await source.fingerprint()
+async def _resume_or_begin(context: RunContext, source: RosterSource, version: str) -> Progress:
+    fingerprint = f"{await source.fingerprint()} {version}"
     async with context.transaction() as connection:
         row = await connection.fetchrow(
             "SELECT checkpoint, now() AS now, checkpoint->>'started_at' AS started_at,"

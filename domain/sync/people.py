@@ -1,6 +1,7 @@
 """Rules over the staged people: their schools, their usernames, and who is in several classes."""
 
 from domain.roster.records import RecordType
+from domain.roster.source import RosterUnreadable
 from domain.sync.entities import GROUPS, SCHOOLS, USERS
 from domain.sync.rules import SAID, Finding, Rules, drop_missing_references, note, reject
 from domain.sync.usernames import reject_taken_usernames
@@ -31,6 +32,24 @@ async def give_schools(rules: Rules) -> None:
         "  GROUP BY 1) f"
         f" WHERE s.source_id = f.user_source_id AND NOT s.is_stored AND s.{_HOMELESS}"
     )
+
+
+async def require_eligible_students(rules: Rules) -> None:
+    """Where no student at all is eligible, the field is misspelt or not shared any more.
+
+    Raises RosterUnreadable: nobody could sign in after such a night. A delta may be of one student.
+    """
+    if RecordType.USER in rules.deltas:
+        return
+    students = f"SELECT FROM {rules.table(USERS)} WHERE NOT is_stored AND roles @> '{{STUDENT}}'"
+    if await rules.connection.fetchval(
+        f"SELECT NOT EXISTS ({students} AND is_eligible) AND EXISTS ({students})"
+    ):
+        raise RosterUnreadable(
+            Code.CONN_FORBIDDEN_SCOPE,
+            "No student has a value that means eligible in the field that the tenant chose. Have"
+            " the provider send it, or correct the field and its values in the integration.",
+        )
 
 
 async def check_users(rules: Rules) -> None:
@@ -109,20 +128,25 @@ async def note_students_of_several_groups(rules: Rules) -> None:
     """One note for each school, since it concerns most students of some; they are of their first.
 
     Groups are told apart by a hash, whether the feed has them or not: anything more would be
-    felt with a million enrollments.
+    felt with a million enrollments. It is a query of its own because PostgreSQL shares only those
+    among its processes, not what an INSERT selects.
     """
     group = "hashtext(e.group_source_id)"
+    rows = await rules.connection.fetch(
+        "SELECT s.school_source_ids[1] AS id, count(*) AS students"
+        f" FROM {rules.table(USERS)} s"
+        f" JOIN (SELECT e.user_source_id FROM {rules.context.staging.of(RecordType.MEMBERSHIP)} e"
+        f"   WHERE e.role = 'STUDENT' GROUP BY 1 HAVING bit_or({group}) <> bit_and({group})) m"
+        "  ON m.user_source_id = s.source_id"
+        " WHERE s.school_source_ids <> '{}' GROUP BY 1 ORDER BY 1"
+    )
     await rules.execute(
         f"INSERT INTO {rules.context.staging.problems} {SAID}"
         " SELECT $1, $2, n.id, NULL, 'students in one class each',"
         "  n.students || CASE n.students WHEN 1 THEN ' student' ELSE ' students' END,"
-        "  $2 || ' ' || n.id, NULL, false"
-        " FROM (SELECT s.school_source_ids[1] AS id, count(*) AS students"
-        f"  FROM {rules.table(USERS)} s"
-        f"  JOIN (SELECT e.user_source_id FROM {rules.context.staging.of(RecordType.MEMBERSHIP)} e"
-        f"    WHERE e.role = 'STUDENT' GROUP BY 1 HAVING bit_or({group}) <> bit_and({group})) m"
-        "   ON m.user_source_id = s.source_id"
-        "  WHERE s.school_source_ids <> '{}' GROUP BY 1) n",
+        "  $2 || ' ' || n.id, NULL, false FROM unnest($3::text[], $4::bigint[]) n (id, students)",
         Code.STUDENT_MULTI_GROUP.value,
         RecordType.SCHOOL.value,
+        [row["id"] for row in rows],
+        [row["students"] for row in rows],
     )

@@ -15,6 +15,7 @@ import structlog
 from domain.clock import utc_now
 from domain.database import Database
 from domain.integrations.config import read_source_config
+from domain.logs import frames_of
 from domain.roster.source import Provider, RosterSource, SourceError, SourceOpener
 from domain.secrets import KeyRing
 from domain.sync.apply import PlanStale, apply
@@ -98,9 +99,10 @@ async def _execute(database: Database, lease: Lease, sources: Sources) -> None:
             await _fail(context, error.code, str(error))
         except (LeaseLost, ConnectionError, *DATABASE_GONE):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run ends
             # A bug ends the run, and says so: a run must not stay under way for ever.
-            log.exception("run_failed", error=type(error).__name__)
+            frames = frames_of(error)
+            log.error("run_failed", error=type(error).__name__, frames=frames)  # noqa: TRY400
             await _fail(
                 context,
                 Code.RUN_INTERNAL,
@@ -153,7 +155,7 @@ async def _run_phases(context: RunContext, sources: Sources) -> None:
         log.info("phase_started", phase=context.state.value)
         match context.state:
             case SyncRunState.FETCHING:
-                await fetch(context, await _open_source(context, sources))
+                await fetch(context, *await _open_source(context, sources))
             case SyncRunState.VALIDATING:
                 await validate(context)
             case SyncRunState.PLANNING:
@@ -165,7 +167,8 @@ async def _run_phases(context: RunContext, sources: Sources) -> None:
     log.info("run_ended", state=context.state.value)
 
 
-async def _open_source(context: RunContext, sources: Sources) -> RosterSource:
+async def _open_source(context: RunContext, sources: Sources) -> tuple[RosterSource, str]:
+    """The source, and the version of what it was opened with."""
     async with context.transaction() as connection:
         config = await read_source_config(
             connection,
@@ -175,7 +178,7 @@ async def _open_source(context: RunContext, sources: Sources) -> RosterSource:
             now=utc_now(),
             is_delta=context.mode is SyncMode.DELTA,
         )
-    return sources.open(config)
+    return sources.open(config), config.version
 
 
 async def _start_again_if_lost(context: RunContext) -> None:

@@ -99,11 +99,15 @@ async def _end_holds(context: RunContext, connection: asyncpg.Connection) -> Non
 
 
 async def _move_cursors(context: RunContext, connection: asyncpg.Connection) -> None:
-    """Where the next delta begins. Only now: what a failed run has read must be asked for again."""
+    """Where the next delta begins. Only now: what a failed run has read must be asked for again.
+
+    Not after a change that made the integration forget its cursors while this run went on.
+    """
     await connection.execute(
         "UPDATE integrations i SET cursors = i.cursors || (r.checkpoint -> 'modified')"
         " FROM sync_runs r WHERE r.tenant_id = $1 AND r.id = $2 AND i.tenant_id = $1"
-        " AND i.id = r.integration_id AND r.checkpoint -> 'modified' <> '{}'",
+        " AND i.id = r.integration_id AND r.checkpoint -> 'modified' <> '{}'"
+        " AND i.updated_at <= r.started_at",
         context.tenant_id,
         context.run_id,
     )

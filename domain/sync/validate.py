@@ -11,7 +11,12 @@ from domain.sync.context import RunContext
 from domain.sync.entities import COURSES, ENTITIES, GROUPS, SCHOOLS, TERMS, Entity
 from domain.sync.fetch import delta_types
 from domain.sync.models import SyncRunState
-from domain.sync.people import check_users, give_schools, note_students_of_several_groups
+from domain.sync.people import (
+    check_users,
+    give_schools,
+    note_students_of_several_groups,
+    require_eligible_students,
+)
 from domain.sync.rekeying import propose_matches
 from domain.sync.rules import (
     SAID,
@@ -39,6 +44,7 @@ async def validate(context: RunContext) -> None:
         await complete_enrollments(
             context, connection, is_delta=RecordType.MEMBERSHIP in rules.deltas
         )
+        await require_eligible_students(rules)
         await give_schools(rules)
         await leave_out(rules)
         await propose_matches(rules)

@@ -6,16 +6,20 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from api.local import servers
+from api.local import LocalServers, servers
 from domain.clock import utc_now
-from tests.benchmarks.districts import nights_of
+from tests.benchmarks.districts import first_night_of, nights_of
 from tests.benchmarks.machine import describe_machine
-from tests.benchmarks.nights import as_dsn, measure, open_bench, say
+from tests.benchmarks.nights import measure
 from tests.benchmarks.places import PAGE, RESULTS, ROOT
+from tests.benchmarks.pulls import Pulled, measure_pulls
 from tests.benchmarks.results import Results, store
-from tests.benchmarks.samples import Kind, Size
+from tests.benchmarks.samples import Kind, Measured, Size
 from tests.benchmarks.tables import show, write_page
+from tests.benchmarks.targets import Way
+from tests.benchmarks.workshop import as_dsn, open_bench, say
 
 SIZES = (
     Size("100k", 13_000, {Kind.FIRST: 3, Kind.UNCHANGED: 3, Kind.CHANGED: 3}),
@@ -24,17 +28,35 @@ SIZES = (
 QUICK = Size("100k", 13_000, dict.fromkeys(Kind, 1))
 
 
+class Pulling(NamedTuple):
+    """A district of 1.06 times as many users, and how often it is pulled from each provider."""
+
+    students: int
+    repetitions: int
+
+
+PULLS = Pulling(94_000, 3)
+QUICK_PULLS = Pulling(9_400, 1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--size", choices=[*(size.name for size in SIZES), "all"], default="all")
-    parser.add_argument("--quick", action="store_true", help="100k records, everything once")
+    parser.add_argument(
+        "--size",
+        choices=[*(size.name for size in SIZES), "none", "all"],
+        default="all",
+        help="of the district whose package is synced",
+    )
+    parser.add_argument(
+        "--pulls",
+        choices=[*(way.name for way in Way), "none", "all"],
+        default="all",
+        help="the provider that is pulled from",
+    )
+    parser.add_argument("--quick", action="store_true", help="small districts, everything once")
     parser.add_argument("--write-docs", action="store_true", help=f"the tables into {PAGE.name}")
     wanted = parser.parse_args()
-    if wanted.quick:
-        sizes: Sequence[Size] = [QUICK]
-    else:
-        sizes = [size for size in SIZES if wanted.size in (size.name, "all")]
-    results = asyncio.run(_measure_all(sizes))
+    results = asyncio.run(_measure_all(wanted))
     show(results)
     path = store(results)
     say(f"kept in {path.relative_to(ROOT)}")
@@ -43,7 +65,7 @@ def main() -> None:
         say(f"written into {PAGE.relative_to(ROOT)}")
 
 
-async def _measure_all(sizes: Sequence[Size]) -> Results:
+async def _measure_all(wanted: argparse.Namespace) -> Results:
     at = utc_now()
     RESULTS.mkdir(parents=True, exist_ok=True)
     # Beside the results and not in /tmp, which on some systems is memory.
@@ -53,14 +75,34 @@ async def _measure_all(sizes: Sequence[Size]) -> Results:
     ):
         machine = await describe_machine(as_dsn(local.postgres.url("postgres")))
         say(str(machine))
-        measured = []
-        for size in sizes:
-            say(f"{size.name}: a district of {size.students:,} students")
-            nights = nights_of(size.students)
-            async with open_bench(local, size) as bench:
-                measured.append(await measure(bench, size, nights))
+        measured = [await _measure_size(local, size) for size in _sizes(wanted)]
+        pulled = await _measure_pulls(local, wanted)
     command = " ".join(["python -m tests.benchmarks", *sys.argv[1:]])
-    return Results(at=at, command=command, machine=machine, measured=measured)
+    return Results(at=at, command=command, machine=machine, measured=measured, pulled=pulled)
+
+
+def _sizes(wanted: argparse.Namespace) -> Sequence[Size]:
+    if wanted.quick and wanted.size != "none":
+        return [QUICK]
+    return [size for size in SIZES if wanted.size in {size.name, "all"}]
+
+
+async def _measure_size(local: LocalServers, size: Size) -> Measured:
+    say(f"{size.name}: a district of {size.students:,} students")
+    nights = nights_of(size.students)
+    async with open_bench(local, size.name) as bench:
+        return await measure(bench, size, nights)
+
+
+async def _measure_pulls(local: LocalServers, wanted: argparse.Namespace) -> Sequence[Pulled]:
+    ways = [way for way in Way if wanted.pulls in {way.name, "all"}]
+    if not ways:
+        return []
+    students, repetitions = QUICK_PULLS if wanted.quick else PULLS
+    say(f"pulls: a district of {students:,} students")
+    package = first_night_of(students)
+    async with open_bench(local, "pulls") as bench:
+        return await measure_pulls(bench, package, ways=ways, repetitions=repetitions)
 
 
 main()

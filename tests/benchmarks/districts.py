@@ -22,12 +22,18 @@ class Nights(NamedTuple):
 
 def nights_of(students: int) -> Nights:
     """Generated unless they are here already, made by the same generator."""
+    second = _folder() / f"{students}-second-{CHANGE}"
+    return Nights(first_night_of(students), _package(second, students, change=CHANGE))
+
+
+def first_night_of(students: int) -> Path:
+    return _package(_folder() / f"{students}-first", students, change=0.0)
+
+
+def _folder() -> Path:
     folder = RESULTS / "districts" / _version()
     _forget_other_versions(folder)
-    return Nights(
-        first=_package(folder / f"{students}-first", students, change=0.0),
-        second=_package(folder / f"{students}-second-{CHANGE}", students, change=CHANGE),
-    )
+    return folder
 
 
 def _package(folder: Path, students: int, *, change: float) -> Path:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from tests.benchmarks.machine import Machine
 from tests.benchmarks.places import RESULTS
+from tests.benchmarks.pulls import Pulled
 from tests.benchmarks.samples import Kind, Measured
 
 
@@ -25,6 +26,7 @@ GOALS = {
 }
 MEMORY = Goal("≤ 400 MB", "flat")
 MEMORY_RATIO = Goal("≤ 1.3", "1")
+PULL = Goal("≤ 1.5", "1")
 TITLES = {
     Kind.UNCHANGED: "unchanged full sync ÷ floor",
     Kind.CHANGED: "a night of changes ÷ floor",
@@ -34,12 +36,16 @@ TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """`measured` from the smallest size to the largest, whose figures stand at the top."""
+    """`measured` from the smallest size to the largest, whose figures stand at the top.
+
+    Either part may have been left out.
+    """
 
     at: datetime
     command: str
     machine: Machine
     measured: Sequence[Measured]
+    pulled: Sequence[Pulled]
 
     @property
     def largest(self) -> Measured:
@@ -61,22 +67,36 @@ class Row(NamedTuple):
     aim: str
 
 
-def rows(results: Results) -> list[Row]:
+def rows_of_nights(results: Results) -> list[Row]:
     """The goals are those of a million records; a smaller size is held against them too."""
     shown = []
     for measured in results.measured:
         at = f", {measured.rows:,} records"
         for kind, title in TITLES.items():
             ratios = [sample.ratio for sample in measured.of(kind)]
-            figure = f"{median(ratios):.2f}"
-            if len(ratios) > 1:
-                figure += f" ({min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} runs)"
-            shown.append(Row(title + at, figure, *GOALS[kind]))
+            shown.append(Row(title + at, _figure(ratios), *GOALS[kind]))
         shown.append(Row("peak memory" + at, f"{measured.peak_memory_mb:.0f} MB", *MEMORY))
     if results.memory_ratio is not None:
         title = f"peak memory, {results.largest.rows:,} ÷ {results.measured[0].rows:,} records"
         shown.append(Row(title, f"{results.memory_ratio:.2f}", *MEMORY_RATIO))
     return shown
+
+
+def rows_of_pulls(results: Results) -> list[Row]:
+    shown = []
+    for pulled in results.pulled:
+        title = f"fetch phase ÷ decoding and COPY, {pulled.way}, {pulled.users:,} users"
+        shown.append(Row(title, _figure(pulled.ratios), *PULL))
+        memory = f"{pulled.peak_memory_mb:.0f} MB"
+        shown.append(Row(f"peak memory, {pulled.way}", memory, *MEMORY))
+    return shown
+
+
+def _figure(ratios: Sequence[float]) -> str:
+    figure = f"{median(ratios):.2f}"
+    if len(ratios) > 1:
+        figure += f" ({min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} runs)"
+    return figure
 
 
 def store(results: Results) -> Path:
@@ -87,6 +107,17 @@ def store(results: Results) -> Path:
 
 
 def _as_json(results: Results) -> dict[str, Any]:
+    return {
+        **(_summary(results) if results.measured else {}),
+        "at": results.at.isoformat(),
+        "command": results.command,
+        "machine": asdict(results.machine),
+        "sizes": {measured.size.name: _size_as_json(measured) for measured in results.measured},
+        "pulls": {pulled.way.value: _pulled_as_json(pulled) for pulled in results.pulled},
+    }
+
+
+def _summary(results: Results) -> dict[str, Any]:
     largest = results.largest
     return {
         "unchanged_ratio": largest.ratio(Kind.UNCHANGED),
@@ -94,10 +125,6 @@ def _as_json(results: Results) -> dict[str, Any]:
         "first_ratio": largest.ratio(Kind.FIRST),
         "peak_memory_mb": largest.peak_memory_mb,
         "memory_ratio": results.memory_ratio,
-        "at": results.at.isoformat(),
-        "command": results.command,
-        "machine": asdict(results.machine),
-        "sizes": {measured.size.name: _size_as_json(measured) for measured in results.measured},
     }
 
 
@@ -119,4 +146,13 @@ def _size_as_json(measured: Measured) -> dict[str, Any]:
             }
             for sample in measured.samples
         ],
+    }
+
+
+def _pulled_as_json(pulled: Pulled) -> dict[str, Any]:
+    return {
+        "users": pulled.users,
+        "ratio": median(pulled.ratios),
+        "peak_memory_mb": pulled.peak_memory_mb,
+        "samples": [{**asdict(pull), "ratio": pull.ratio} for pull in pulled.pulls],
     }

@@ -1,7 +1,7 @@
 """One sync in a process of its own, whose memory is then the worker's and nobody else's.
 
-`python -m tests.benchmarks.syncing <database URL> <redis URL>` works on the run that waits and
-prints {"seconds": …, "peak_memory_mb": …}.
+`python -m tests.benchmarks.syncing <database URL> <redis URL> [<Clever's URL>]` works on the run
+that waits and prints {"seconds": …, "peak_memory_mb": …}.
 """
 
 import asyncio
@@ -10,32 +10,40 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from domain.database import DatabaseRole
 from domain.logs import configure_logs
-from domain.providers import open_source
+from domain.providers.hosts import Hosts
 from domain.resources import open_resources
 from domain.secrets import KeyRing
 from domain.sync.run import work
+from tests.sources import HOSTS
 from worker.main import calm_collector
 
-# A package needs no credentials: any key will do.
+# Nothing here is worth a secret: any key will do.
 KEY = "bench:" + base64.b64encode(bytes(32)).decode()
 
 
-async def measure_sync(database_url: str, redis_url: str) -> dict[str, float]:
+async def measure_sync(database_url: str, redis_url: str, hosts: Hosts) -> dict[str, float]:
     async with open_resources(
         database_url=database_url,
         redis_url=redis_url,
         keys=KeyRing.parse(KEY),
+        hosts=hosts,
         role=DatabaseRole.WORKER,
     ) as resources:
         began = time.perf_counter()
-        if await work(resources.database, open_source) is None:
+        if await work(resources.database, resources.open_source, resources.keys) is None:
             raise RuntimeError("no run was waiting")
         seconds = time.perf_counter() - began
     return {"seconds": seconds, "peak_memory_mb": _peak_memory() / 1e6}
+
+
+def _hosts(clever_urls: Sequence[str]) -> Hosts:
+    return replace(HOSTS, clever_api_url=clever_urls[0]) if clever_urls else HOSTS
 
 
 def _peak_memory() -> int:
@@ -50,4 +58,6 @@ def _peak_memory() -> int:
 if __name__ == "__main__":
     configure_logs(is_quiet=True)
     calm_collector()
-    sys.stdout.write(json.dumps(asyncio.run(measure_sync(sys.argv[1], sys.argv[2]))))
+    _, database_at, redis_at, *clever_at = sys.argv
+    measured = asyncio.run(measure_sync(database_at, redis_at, _hosts(clever_at)))
+    sys.stdout.write(json.dumps(measured))

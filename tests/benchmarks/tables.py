@@ -1,4 +1,4 @@
-"""The results as tables: on the terminal, and in the page between its two marks."""
+"""The results as tables: on the terminal, and in the page, each part between its two marks."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -6,57 +6,81 @@ from pathlib import Path
 from statistics import median
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as RichTable
 
 from domain.sync.models import ACTIVE
-from tests.benchmarks.results import Results, rows
+from tests.benchmarks.pull_floor import Floor
+from tests.benchmarks.pulls import Pulled
+from tests.benchmarks.results import Results, rows_of_nights, rows_of_pulls
 from tests.benchmarks.samples import Kind, Sample, median_of
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-
 FIGURES = ("work", "measured", "must", "aim")
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 
 def show(results: Results) -> None:
     # A file or a pipe has no width of its own; 80 columns would cut the tables.
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(str(results.machine), highlight=False)
-    for headers, lines in _tables(results):
-        table = Table(*headers)
-        for line in lines:
-            table.add_row(*line)
-        console.print(table)
+    for tables in _parts(results).values():
+        for headers, lines in tables:
+            shown = RichTable(*headers)
+            for line in lines:
+                shown.add_row(*line)
+            console.print(shown)
 
 
 def write_page(results: Results, page: Path) -> None:
-    """Replaces what stands between the marks. Raises ValueError if they are not there."""
+    """Replaces what stands between the marks of each part that was measured.
+
+    Raises ValueError if they are not there.
+    """
     text = page.read_text()
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{page} has not the marks {BEGIN} and {END}")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    page.write_text(f"{before}{BEGIN}\n{_markdown(results)}{END}{after}")
+    for part, tables in _parts(results).items():
+        begin, end = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
+        if begin not in text or end not in text:
+            raise ValueError(f"{page} has not the marks {begin} and {end}")
+        before, after = text.split(begin)[0], text.split(end)[1]
+        text = f"{before}{begin}\n{_markdown(results, tables)}{end}{after}"
+    page.write_text(text)
 
 
-def _markdown(results: Results) -> str:
+def _markdown(results: Results, tables: Sequence[Table]) -> str:
     made = f"Measured at {results.at:%Y-%m-%d %H:%M} UTC by `{results.command}`"
     parts = [f"{made} on {results.machine}.\n"]
-    for headers, lines in _tables(results):
+    for headers, lines in tables:
         marked = [headers, ["---"] * len(headers), *lines]
         parts.append("".join(f"| {' | '.join(line)} |\n" for line in marked))
     return "\n".join(parts)
 
 
-def _tables(results: Results) -> list[tuple[Sequence[str], Sequence[Sequence[str]]]]:
-    return [(FIGURES, rows(results)), _seconds(results)]
+def _parts(results: Results) -> dict[str, Sequence[Table]]:
+    """What was measured, by the marks that it stands between."""
+    parts: dict[str, Sequence[Table]] = {}
+    if results.measured:
+        parts["nights"] = [(FIGURES, rows_of_nights(results)), _seconds(results)]
+    if results.pulled:
+        parts["pulls"] = [(FIGURES, rows_of_pulls(results)), _seconds_of_pulls(results)]
+    return parts
 
 
-def _seconds(results: Results) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+def _seconds(results: Results) -> Table:
     """The median sync of each kind, phase by phase."""
     cells = [
         (f"{kind.value} {measured.size.name}", _column(measured.of(kind)))
         for measured in results.measured
         for kind in Kind
     ]
+    return _side_by_side(cells)
+
+
+def _seconds_of_pulls(results: Results) -> Table:
+    """The median pull from each provider, and what its floor is made of."""
+    return _side_by_side([(pulled.way.value, _pull_column(pulled)) for pulled in results.pulled])
+
+
+def _side_by_side(cells: Sequence[tuple[str, dict[str, str]]]) -> Table:
     titles = cells[0][1].keys()
     headers = ["", *(header for header, _ in cells)]
     return headers, [[title, *(column[title] for _, column in cells)] for title in titles]
@@ -78,4 +102,24 @@ def _column(samples: Sequence[Sample]) -> dict[str, str]:
         "between phases, s": f"{middle(lambda sample: sample.between_phases):.2f}",
         "whole sync, s": f"{seconds:.2f}",
         "records a second": f"{samples[0].rows / seconds:,.0f}",
+    }
+
+
+def _pull_column(pulled: Pulled) -> dict[str, str]:
+    def middle(seconds: Callable[[Floor], float]) -> str:
+        return f"{pulled.middle(seconds):.2f}"
+
+    floor, seconds = pulled.floor, median(pull.seconds for pull in pulled.pulls)
+    return {
+        "users in the roster": f"{pulled.users:,}",
+        "rows read": f"{floor.rows:,}",
+        "records copied": f"{floor.records:,}",
+        "answers": f"{floor.answers:,}",
+        "of so many MB": f"{floor.bytes / 1e6:.0f}",
+        "a bare client reads them in, s": middle(lambda floor: floor.reading),
+        "floor: decoding, s": middle(lambda floor: floor.decoding),
+        "floor: COPY, s": middle(lambda floor: floor.copying),
+        "floor, s": middle(lambda floor: floor.seconds),
+        "fetching, s": f"{seconds:.2f}",
+        "rows a second": f"{floor.rows / seconds:,.0f}",
     }

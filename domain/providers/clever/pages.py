@@ -44,9 +44,9 @@ class Stage:
     def name(self) -> str:
         return f"{self.wanted.collection}/{self.role}" if self.role else self.wanted.collection
 
-    @property
-    def is_optional(self) -> bool:
-        return self.role == WORDS[-1]
+    def is_optional(self, rules: Rules) -> bool:
+        """Contacts, as long as nobody wants them: then a district need not share them."""
+        return self.role == WORDS[-1] and rules.role_map[self.role] is None
 
 
 STAGES: Final = (
@@ -144,7 +144,7 @@ async def _slices(api: Api, rules: Rules, begin: Position) -> AsyncGenerator[Sli
     sizes = {collection: PageSize(size) for collection, size in PAGE_SIZES.items()}
     after = begin.after
     for stage in STAGES[begin.stage :]:
-        read = read_optional_list if stage.is_optional else read_list
+        read = read_optional_list if stage.is_optional(rules) else read_list
         parts = read(
             api,
             stage.wanted,

@@ -22,6 +22,7 @@ from domain.providers.http.failures import Setback
 from domain.providers.http.guard import PublicNetwork
 from domain.providers.http.patience import Patience
 from domain.providers.http.table import Action, Step, action_of
+from domain.providers.http.wide import WideNetwork
 from domain.validation.codes import Code
 
 _KEPT_ALIVE: Final = 30.0
@@ -44,7 +45,7 @@ def open_pool(
     tls: ssl.SSLContext | None = None,
 ) -> httpcore2.AsyncConnectionPool:
     """Connections that are kept alive; none to what is not public, unless that is allowed."""
-    inner = network or httpcore2.AnyIOBackend()
+    inner = WideNetwork(network or httpcore2.AnyIOBackend())
     return httpcore2.AsyncConnectionPool(
         ssl_context=tls or _trusted(),
         max_connections=_CONNECTIONS,

@@ -140,9 +140,14 @@ def takes_email(roles: tuple[str, ...], rules: Rules) -> bool:
 
 
 def keys_of(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """Other ids of a person, but never what the state knows them by."""
-    keys = {f"{kind}:{value}" for kind, value in pairs if value and is_kept_kind(kind)}
+    """Other ids of a person, but never what the state knows them by, nor an address."""
+    keys = {f"{kind}:{value}" for kind, value in pairs if is_kept(kind, value)}
     return tuple(sorted(filter(is_usable_id, keys)))
+
+
+def is_kept(kind: str, value: str) -> bool:
+    """Whether an address is taken over is the tenant's to say, and is said of `email` alone."""
+    return bool(value) and "@" not in value and is_kept_kind(kind)
 
 
 def is_kept_kind(kind: str) -> bool:

@@ -29,7 +29,7 @@ _NUMBERS: Final = (
     "longest_page",
     "copies",
 )
-_FLAGS: Final = ("is_sorted", "is_filtered", "is_over", "has_field")
+_FLAGS: Final = ("is_sorted", "is_filtered", "is_over", "has_field", "is_ascending")
 _RELATION: Final = re.compile(r";\s*rel\s*=\s*\"?([^\";,]+)", re.IGNORECASE)
 
 
@@ -39,7 +39,8 @@ class Sight:
 
     `ids` are those of its rows, as far as they have one; so many are `copies` of rows before them
     on the page. `mark` is what the page is recognised by.
-    `has_next` is what its links say; None if they say nothing.
+    `has_next` is what its links say; None if they say nothing. `ends` are its first and its last
+    id if every id is greater than the one before it.
     """
 
     count: int
@@ -48,6 +49,7 @@ class Sight:
     total: int | None = None
     has_next: bool | None = None
     copies: int = 0
+    ends: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -56,8 +58,9 @@ class Walk:
 
     `offset` counts the rows that came, without those that came on the page before as well. A total
     that is the page's own length says nothing while more pages come: it is only in `told_total`.
-    `kept_mark` is that of an earlier page. `has_field` is whether anybody had the field that says
-    who is eligible.
+    `is_ascending`: every id was greater than the one before it, up to `last_id`; then all are
+    different. `kept_mark` is that of an earlier page.
+    `has_field` is whether anybody had the field that says who is eligible.
     """
 
     collection: str
@@ -68,6 +71,8 @@ class Walk:
     is_filtered: bool = False
     is_over: bool = False
     has_field: bool = False
+    is_ascending: bool = True
+    last_id: str = ""
     kept_mark: str = ""
     first_total: int = _NONE
     last_total: int = _NONE
@@ -91,6 +96,7 @@ class Walk:
         self.offset += sight.count - known
         self.longest_page = max(self.longest_page, sight.count)
         self.copies += sight.copies
+        self._look_at_order(sight)
         self.last_ids = sight.ids
         self._look_for_endlessness()
         self.is_over = not is_new or self._is_end(sight, said)
@@ -101,9 +107,11 @@ class Walk:
     def expected(self) -> int | None:
         """How many different records there are at least, as far as that is known.
 
-        Copies within one page are the district's own: no overlap of pages makes them.
+        Copies within one page are the district's own: no overlap of pages makes them. None also
+        where it is known that all are here: nobody has to count them then.
         """
-        return None if self.largest_total == _NONE else self.largest_total - self.copies
+        is_whole = self.is_ascending and self.offset >= self.largest_total
+        return None if is_whole or self.largest_total == _NONE else self.largest_total - self.copies
 
     @property
     def is_all_told(self) -> bool:
@@ -123,6 +131,13 @@ class Walk:
             return said is None or self.offset >= said
         # Short of what the server can give, which may be less than it was asked for.
         return said == self.offset and sight.count < self.longest_page
+
+    def _look_at_order(self, sight: Sight) -> None:
+        if not sight.count:
+            return
+        first, last = sight.ends or ("", "")
+        self.is_ascending = self.is_ascending and first > self.last_id
+        self.last_id = last
 
     def _look_for_circles(self, sight: Sight) -> None:
         """However long: the mark that is compared is renewed ever less often (R. P. Brent)."""
@@ -160,13 +175,18 @@ class Walk:
         )
 
     def checkpoint(self) -> Checkpoint:
-        texts = {"collection": self.collection, "kept_mark": self.kept_mark}
+        texts = {
+            "collection": self.collection,
+            "kept_mark": self.kept_mark,
+            "last_id": self.last_id,
+        }
         return {**texts, **{name: int(getattr(self, name)) for name in (*_NUMBERS, *_FLAGS)}}
 
     @classmethod
     def at(cls, checkpoint: Checkpoint) -> "Walk":
         walk = cls(str(checkpoint["collection"]), size=int(checkpoint["size"]))
         walk.kept_mark = str(checkpoint["kept_mark"])
+        walk.last_id = str(checkpoint["last_id"])
         for name in _NUMBERS:
             setattr(walk, name, int(checkpoint[name]))
         for name in _FLAGS:

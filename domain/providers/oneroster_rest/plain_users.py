@@ -147,7 +147,9 @@ def _plain_keys() -> Callable[[Any], tuple[str, ...]]:
         keys = [
             f"{kind}:{value}"
             for typed in ids
-            if (kind := kinds[typed.type]) and (value := plain_text(typed.identifier))
+            if (kind := kinds[typed.type])
+            and (value := plain_text(typed.identifier))
+            and "@" not in value
         ]
         if len(keys) > 1:
             keys = sorted(set(keys))

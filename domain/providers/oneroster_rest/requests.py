@@ -5,7 +5,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from hashlib import blake2s
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from operator import lt
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from domain.providers.http.answer import Answer
@@ -59,6 +60,7 @@ class Answered(NamedTuple):
     mark: str
     has_nul: bool
     copies: int = 0
+    ends: tuple[str, str] | None = None
 
 
 class _Way(NamedTuple):
@@ -95,6 +97,7 @@ async def take_page(
             total=total_of(answered.headers),
             has_next=has_next_link(answered.headers),
             copies=answered.copies,
+            ends=answered.ends,
         )
     )
     return answered
@@ -174,8 +177,7 @@ def _address(reading: Reading, collection: Collection, walk: Walk) -> Callable[[
 def _decode(decoder: PageDecoder, answer: Answer) -> Answered:
     rows = decoder.decode(answer.body)
     ids = [row.sourcedId for row in rows]
-    usable = [source_id for source_id in ids if isinstance(source_id, str | int)]
-    different = set(usable)
+    different, copies = _different(ids)
     mark = str(ids[0]).strip() if rows and isinstance(ids[0], str | int) else ""
     if not is_usable_id(mark):
         mark = ""  # a checkpoint could not be stored with it
@@ -185,5 +187,30 @@ def _decode(decoder: PageDecoder, answer: Answer) -> Answered:
         answer.headers,
         mark or blake2s(answer.body, digest_size=16).hexdigest(),
         has_nul=b"\\" in answer.body and _NUL in answer.body,
-        copies=len(usable) - len(different),
+        copies=copies,
+        ends=_ends(ids),
     )
+
+
+def _different(ids: Sequence[object]) -> tuple[AbstractSet[object], int]:
+    """Those that can be ids, and how many copies of them there are besides."""
+    try:
+        different: AbstractSet[object] = set(ids)
+    except TypeError:
+        different = {None}
+    if {type(source_id) for source_id in different} <= {str, int}:
+        return different, len(ids) - len(different)
+    usable = [source_id for source_id in ids if isinstance(source_id, str | int)]
+    different = set(usable)
+    return different, len(usable) - len(different)
+
+
+def _ends(ids: Sequence[Any]) -> tuple[str, str] | None:
+    """The first and the last, if each is a text and greater than the one before it."""
+    try:
+        is_ascending = all(map(lt, ids, ids[1:]))
+    except TypeError:
+        return None
+    if not ids or not is_ascending or not isinstance(ids[0], str) or not is_usable_id(ids[-1]):
+        return None
+    return ids[0], ids[-1]

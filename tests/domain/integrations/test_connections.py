@@ -210,18 +210,6 @@ def test_the_installations_own_credentials_open_a_district_that_an_operator_chos
     assert refused.value.field in {field, "classLink.applicationId"}
 
 
-def test_the_district_beside_a_token_is_not_for_its_giver_to_choose() -> None:
-    """A refused token is looked up anew by the district, with the installation's own keys."""
-    victim = {"district_id": "1234"}
-    for known in (UNKNOWN, Known(victim, has_credentials=True)):
-        for platform in (OWN, NOTHING):
-            with pytest.raises(InvalidInput) as refused:
-                check(CLEVER, victim, TOKEN, known=known, platform=platform, is_operator=False)
-            assert refused.value.field == "clever.districtId"
-    assert check(CLEVER, victim, TOKEN, platform=OWN).settings == victim
-    assert check(CLEVER, {}, TOKEN, platform=OWN, is_operator=False).settings == {}
-
-
 def test_no_scope_is_another_thing_than_the_usual_one() -> None:
     assert check(ONEROSTER, {**OAUTH2, "scopes": []}, PAIR).settings["scopes"] == []
     assert "scopes" not in check(ONEROSTER, {**OAUTH2, "scopes": None}, PAIR).settings
@@ -273,3 +261,10 @@ def test_a_tenant_keeps_the_folder_that_was_chosen_for_it() -> None:
     assert check(Provider.ONEROSTER_CSV, path, known=known, is_operator=False).settings == path
     with pytest.raises(InvalidInput, match="operator"):
         check(Provider.ONEROSTER_CSV, {"path": "/etc"}, known=known, is_operator=False)
+
+
+def test_a_token_goes_with_the_district_that_it_is_for() -> None:
+    """Then another district's token is found out when it is used."""
+    district = {"district_id": "1234"}
+    assert check(CLEVER, district, TOKEN, platform=OWN, is_operator=False).settings == district
+    assert check(CLEVER, {}, TOKEN, platform=OWN, is_operator=False).settings == {}
