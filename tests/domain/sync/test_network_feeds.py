@@ -1,13 +1,17 @@
 """What only a server does: pages that overlap, collections that come out empty, cursors."""
 
 import json
+from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from domain.errors import InvalidInput
-from domain.roster.records import RECORD_CLASSES, Enrollment, RecordType
-from domain.roster.source import Provider
+from domain.roster.records import RECORD_CLASSES, Enrollment, RecordType, User
+from domain.roster.source import Checkpoint, Page, Provider
+from domain.sync import fetch as fetching
 from domain.sync.models import SyncMode, SyncRun, SyncRunState
+from domain.sync.run import work
 from tests.domain.sync.feeds import Feed, small_feed, student
 from tests.domain.sync.stories import Story, numbers, read_places, totals
 
@@ -173,3 +177,47 @@ async def test_keys_and_eligibility_are_compared_stored_and_shown(clever: Story)
     restored = await pull(clever, feed)
     assert numbers(restored, RecordType.USER) == {"restored": 1, "unchanged": 3}
     assert (await clever.user("ann"))["is_eligible"] is False
+
+
+async def test_a_night_that_makes_every_student_ineligible_is_not_believed(clever: Story) -> None:
+    """The field is misspelt, or not shared any more: else nobody could sign in tomorrow."""
+    feed = small_feed()
+    await pull(clever, feed)
+    places = await read_places(clever.see)
+    students = [
+        record.source_id
+        for record in feed.records
+        if isinstance(record, User) and "STUDENT" in record.roles
+    ]
+    for source_id in students:
+        feed.change(source_id, is_eligible=False)
+    run = await pull(clever, feed)
+    assert (run.state, run.failure_code) == (SyncRunState.FAILED, "CONN_FORBIDDEN_SCOPE")
+    assert await read_places(clever.see) == places
+    feed.change(students[0], is_eligible=True)
+    assert (await pull(clever, feed)).state is SyncRunState.SUCCEEDED
+
+
+async def test_a_fetch_that_was_begun_with_other_settings_begins_again(
+    clever: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or what was read of one district, or in one way, would be mixed with another."""
+    monkeypatch.setattr(fetching, "BATCH", 1)
+    feed, asked = small_feed(), []
+
+    class Breaking(Feed):
+        async def pages(self, after: Checkpoint | None = None) -> AsyncIterator[Page]:
+            asked.append(after is None)
+            async for page in super().pages(after):
+                yield page
+                if len(asked) == 1 and page.record_type is RecordType.COURSE:
+                    raise asyncpg.ConnectionDoesNotExistError
+
+    breaking = Breaking(feed.records)
+    requested = await clever.request()
+    await work(clever.worker, breaking.open, clever.keys)
+    await clever.see.execute("UPDATE integrations SET with_student_email = true")
+    await clever.see.execute("UPDATE sync_leases SET heartbeat_at = now() - interval '1 minute'")
+    await work(clever.worker, breaking.open, clever.keys)
+    assert (await clever.read_run(requested.run.id)).state is SyncRunState.SUCCEEDED
+    assert asked == [True, True]
