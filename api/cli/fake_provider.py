@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from api.cli.console import FAILED, CommandError, tell
-from api.fakes import Fake, Told
+from api.fakes import Told
 from api.fakes import fake_provider as fake_provider_of
 from domain.roster.source import Provider
 
@@ -37,21 +37,18 @@ def fake_provider(
     """Serve a district as a provider would, until Ctrl-C. Needs a checkout of Homerow."""
     if not (district / "users.csv").is_file():
         raise CommandError(f"There is no users.csv in {district}.")
-    with fake_provider_of(Provider(provider.value.upper()), district, port=port) as fake:
+    status = 0
+    with (
+        suppress(KeyboardInterrupt),
+        fake_provider_of(Provider(provider.value.upper()), district, port=port) as fake,
+    ):
         tell(fake.line)
         for hint in how_to_use(fake.told):
             tell(hint)
         sys.stdout.flush()
-        status = _watch(fake)
+        status = fake.process.wait()
     if status:
         raise CommandError(f"The fake provider ended with status {status}.", status=FAILED)
-
-
-def _watch(fake: Fake) -> int:
-    """The status that it ends with by itself; 0 where it is told to stop."""
-    with suppress(KeyboardInterrupt):
-        return fake.process.wait()
-    return 0
 
 
 def how_to_use(told: Told) -> list[str]:

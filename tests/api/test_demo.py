@@ -45,7 +45,7 @@ def test_two_demos_at_once_show_what_they_should_and_leave_nothing(tmp_path: Pat
         answer = asked(url, header)
         refused = asked(url, {"Authorization": "Bearer hrw_wrong"})
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     assert (result.returncode, result.stderr) == (0, "")
     assert AS_EXPECTED in result.stdout
     assert '"openErrors": 12' in result.stdout

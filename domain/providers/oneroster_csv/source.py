@@ -23,7 +23,7 @@ from domain.providers.vocabulary import DEFAULT_ROLE_MAP, fold_role_map
 from domain.roster.records import Role
 from domain.roster.source import Checkpoint, CheckStep, Eligibility, Page, SourceError
 
-PAGE_SIZE: Final = 1000
+PAGE_SIZE: Final = 5_000
 
 
 class OneRosterCsvSource:
