@@ -1,7 +1,6 @@
 """Who shares with us at a provider, in the provider's own list, opened with the platform's keys."""
 
 import asyncio
-from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -13,14 +12,10 @@ from domain.providers.clever.rate import wait_hint
 from domain.providers.clever.tokens import Access, ClientKeys, Token, read_tokens
 from domain.providers.hosts import Hosts
 from domain.providers.http.client import Client
-from domain.providers.http.patience import Patience
 from domain.roster.source import Provider, SourceError
 
 log = structlog.get_logger()
 
-# Of a name, which is worth little: the next hour asks again.
-_ATTEMPTS: Final = 2
-_LONGEST: Final = 15.0
 _NAMES_AT_ONCE: Final = 4
 
 
@@ -72,8 +67,9 @@ async def _list_clever(hosts: Hosts) -> list[Share]:
     # ISO times sort as texts: of several tokens of a district the latest counts.
     newest = {token.district_id: token for token in sorted(tokens, key=lambda one: one.created)}
     turns = asyncio.Semaphore(_NAMES_AT_ONCE)
+    # A name is worth little: the next hour asks again.
     async with Client(
-        allow_private=hosts.allow_private, patience=_hasty(hosts.patience), wait_hint=wait_hint
+        allow_private=hosts.allow_private, patience=hosts.patience.hasty(), wait_hint=wait_hint
     ) as asking:
 
         async def share_of(token: Token) -> Share:
@@ -81,16 +77,6 @@ async def _list_clever(hosts: Hosts) -> list[Share]:
                 return Share(token.district_id, await _find_name(asking, hosts, token))
 
         return await asyncio.gather(*map(share_of, newest.values()))
-
-
-def _hasty(patience: Patience) -> Patience:
-    return replace(
-        patience,
-        attempts=min(patience.attempts, _ATTEMPTS),
-        longest_wait=min(patience.longest_wait, _LONGEST),
-        longest_retry_after=min(patience.longest_retry_after, _LONGEST),
-        request=min(patience.request, _LONGEST),
-    )
 
 
 async def _find_name(client: Client, hosts: Hosts, token: Token) -> str | None:

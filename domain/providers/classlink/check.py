@@ -1,8 +1,6 @@
 """Whether ClassLink lists the district, and whether what it lists can be used."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Final
 
 from domain.providers.classlink.access import PartnerAccess
 from domain.providers.classlink.applications import Application
@@ -10,9 +8,6 @@ from domain.providers.hosts import Hosts
 from domain.providers.http.client import Client
 from domain.providers.oneroster_rest.check import failed_step
 from domain.roster.source import CheckStep, SourceError
-
-_ATTEMPTS: Final = 2
-_LONGEST_WAIT: Final = 5.0
 
 
 async def check_listing(access: PartnerAccess, hosts: Hosts) -> list[CheckStep]:
@@ -31,13 +26,7 @@ async def check_listing(access: PartnerAccess, hosts: Hosts) -> list[CheckStep]:
 
 async def _list_in_haste(access: PartnerAccess, hosts: Hosts) -> Sequence[Application]:
     """Somebody is waiting."""
-    patience = replace(
-        hosts.patience,
-        attempts=min(hosts.patience.attempts, _ATTEMPTS),
-        longest_wait=min(hosts.patience.longest_wait, _LONGEST_WAIT),
-        longest_retry_after=min(hosts.patience.longest_retry_after, _LONGEST_WAIT),
-    )
-    async with Client(allow_private=hosts.allow_private, patience=patience) as client:
+    async with Client(allow_private=hosts.allow_private, patience=hosts.patience.hasty()) as client:
         return await access.list_applications(client)
 
 

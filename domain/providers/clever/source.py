@@ -15,6 +15,7 @@ from domain.providers.clever.rate import wait_hint
 from domain.providers.clever.tokens import Access
 from domain.providers.hosts import Hosts
 from domain.providers.http.client import Client
+from domain.providers.http.patience import Patience
 from domain.roster.source import Checkpoint, CheckStep, Page, RosterMoved, SourceConfig
 from domain.validation.codes import Code
 
@@ -28,7 +29,7 @@ class CleverSource:
         self._rules = Rules.of(config)
 
     async def check(self) -> Sequence[CheckStep]:
-        async with self._open() as api:
+        async with self._open(self._hosts.patience.hasty()) as api:
             return [step async for step in check_steps(api)]
 
     async def fingerprint(self) -> str:
@@ -47,10 +48,10 @@ class CleverSource:
                     yield page
 
     @asynccontextmanager
-    async def _open(self) -> AsyncGenerator[Api]:
+    async def _open(self, patience: Patience | None = None) -> AsyncGenerator[Api]:
         async with Client(
             allow_private=self._hosts.allow_private,
-            patience=self._hosts.patience,
+            patience=patience or self._hosts.patience,
             wait_hint=wait_hint,
         ) as client:
             yield Api(client, self._hosts.clever_api_url, self._access)

@@ -1,6 +1,6 @@
 """How long a request is tried."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +22,14 @@ class Patience:
         """
         # Beyond 2**60 any wait is the longest, and a float would run over.
         return chance * min(self.longest_wait, self.first_wait * 2.0 ** min(attempt - 1, 60))
+
+    def hasty(self) -> "Patience":
+        """For what somebody waits for, or what is asked again soon anyway; never more than this."""
+        return replace(
+            self,
+            attempts=min(self.attempts, 2),
+            longest_wait=min(self.longest_wait, 5.0),
+            longest_retry_after=min(self.longest_retry_after, 5.0),
+            read=min(self.read, 15.0),
+            request=min(self.request, 15.0),
+        )

@@ -1,7 +1,7 @@
 """Whether a OneRoster server can be read, step by step, with one record of each collection."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -9,7 +9,6 @@ from domain.providers.hosts import Hosts
 from domain.providers.http.answer import Answer
 from domain.providers.http.client import Authorizer, Client
 from domain.providers.http.failures import Refused
-from domain.providers.http.patience import Patience
 from domain.providers.oneroster_rest.access import Access, Endpoint
 from domain.providers.oneroster_rest.auth.oauth1 import OAuth1
 from domain.providers.oneroster_rest.auth.oauth2 import ClientCredentials
@@ -20,9 +19,6 @@ from domain.roster.records import RecordType
 from domain.roster.source import CheckStep, SourceError
 from domain.validation.codes import RULES, Code
 
-_ATTEMPTS: Final = 2
-_WAITS: Final = 5.0
-_REQUEST: Final = 30.0
 _OF_CREDENTIALS: Final = frozenset({Code.CONN_AUTH_REJECTED, Code.CONN_DISCONNECTED})
 _ADDRESS: Final = "address"
 _CREDENTIALS: Final = "credentials"
@@ -35,24 +31,13 @@ def failed_step(name: str, error: SourceError, advice: str | None = None) -> Che
 
 async def check_access(access: Access, hosts: Hosts) -> Sequence[CheckStep]:
     """Stops at the first step that fails. Somebody is waiting: nothing is tried for long."""
-    client = Client(allow_private=hosts.allow_private, patience=_hasty(hosts.patience))
+    client = Client(allow_private=hosts.allow_private, patience=hosts.patience.hasty())
     async with client:
         try:
             endpoint = await access.open(client)
         except SourceError as error:
             return [failed_step(_step_of(error), error)]
         return [step async for step in _steps(_Check(client, endpoint))]
-
-
-def _hasty(patience: Patience) -> Patience:
-    return replace(
-        patience,
-        attempts=min(patience.attempts, _ATTEMPTS),
-        longest_wait=min(patience.longest_wait, _WAITS),
-        longest_retry_after=min(patience.longest_retry_after, _WAITS),
-        read=min(patience.read, _REQUEST),
-        request=min(patience.request, _REQUEST),
-    )
 
 
 @dataclass(frozen=True, slots=True)
