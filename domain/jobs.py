@@ -24,6 +24,9 @@ WAKE = Job("wake")
 CHECK = Job("check")
 """There is a connection to be tried."""
 
+ERRAND = Job("errand")
+"""There is an errand to be run."""
+
 
 def enqueue(session: AsyncSession, job: Job) -> None:
     session.info.setdefault("jobs", []).append(job)

@@ -1,5 +1,8 @@
 """Every table, imported in one place: for migrations, and for tests that walk the schema."""
 
+import domain.errands.models
+import domain.files.models
+import domain.identity.models
 import domain.integrations.models
 import domain.notifications.models
 import domain.people.models

@@ -20,6 +20,14 @@ class IntegrationStatus(StrEnum):
     DISCONNECTED = "DISCONNECTED"
 
 
+class ExistingAccounts(StrEnum):
+    """What becomes of people who were there before rostering (product.md T5)."""
+
+    REPLACE = "REPLACE"
+    MATCH_USERNAME = "MATCH_USERNAME"
+    MATCH_KEYS = "MATCH_KEYS"
+
+
 class Integration(TenantRow, Base):
     """`settings` are what may be shown (path, base URL, version); secrets lie sealed beside it.
 
@@ -28,6 +36,12 @@ class Integration(TenantRow, Base):
     metadata field that says who may use the product; None: everybody may. `cursors` is {record
     type: latest time of change}, where a delta begins. `sharing_preview_run_id` is the preview
     whose archives were seen and accepted when the sharing rules were saved.
+
+    `existing_accounts` None: not chosen yet. `match_keys` are what MATCH_KEYS compares, in their
+    order. `expectations` are {schools, groups}: what the district says that it shares.
+    `approved_run_id` is the preflight (or held run) whose records the first sync may take over,
+    as long as `approved_basis` is what the rules amount to. `rostered_at` is when a run of this
+    provider was applied first; `former_provider` is the one before a switch.
     """
 
     __tablename__ = "integrations"
@@ -48,6 +62,19 @@ class Integration(TenantRow, Base):
     eligibility: Mapped[dict[str, Any] | None]
     cursors: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     sharing_preview_run_id: Mapped[UUID | None]
+    existing_accounts: Mapped[ExistingAccounts | None] = mapped_column(
+        text_enum(ExistingAccounts, "existing_accounts")
+    )
+    match_keys: Mapped[list[str]] = mapped_column(server_default=text("'{number,email}'"))
+    holds_everything: Mapped[bool] = mapped_column(server_default=text("false"))
+    email_domains: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    expectations: Mapped[dict[str, Any] | None]
+    approved_run_id: Mapped[UUID | None]
+    approved_at: Mapped[datetime | None]
+    approved_by: Mapped[str | None]
+    approved_basis: Mapped[str | None]
+    rostered_at: Mapped[datetime | None]
+    former_provider: Mapped[Provider | None] = mapped_column(text_enum(Provider, "former_provider"))
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 

@@ -111,6 +111,7 @@ class User(Rostered, Base):
         UniqueConstraint("tenant_id", "source_id"),
         from_provider(),
         UniqueConstraint("tenant_id", "username_key", deferrable=True, initially="DEFERRED"),
+        tenant_key("merged_into_id", table="users"),
     )
 
     username: Mapped[str | None]
@@ -131,6 +132,7 @@ class User(Rostered, Base):
     is_enabled: Mapped[bool]
     keys: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     is_eligible: Mapped[bool] = mapped_column(server_default=text("true"))
+    merged_into_id: Mapped[UUID | None]
 
 
 class SchoolAffiliation(Base):

@@ -75,7 +75,7 @@ OWNERS: dict[RecordType, dict[str, FieldOwner]] = {
             "is_eligible",
         )
     )
-    | {"username_key": S},
+    | {"username_key": S, "merged_into_id": S},
     RecordType.MEMBERSHIP: _owners(("user_id", "group_id", "role")),
 }
 del OWNERS[RecordType.MEMBERSHIP]["source_id"]  # the provider's ids stay with the spans

@@ -19,6 +19,7 @@ class SyncMode(StrEnum):
     PREFLIGHT = "PREFLIGHT"
     REVALIDATION = "REVALIDATION"
     SINGLE_USER = "SINGLE_USER"
+    REVERT = "REVERT"
 
 
 class SyncTrigger(StrEnum):
@@ -72,6 +73,12 @@ class SyncRun(TenantRow, Base):
     that, so that workers can take small runs before large ones. `sharing_rules` are those of a
     preview, {subject: values}; None: those that are saved. `left_out` is what the rules left out:
     [{subject, record_type, count}].
+
+    `approves_run_id` is the run whose held records this one may change as they were shown;
+    `reverts_run_id` the one that it undoes. `target` is what a SINGLE_USER or REVALIDATION run
+    asks for, `steps` what a SINGLE_USER run found: [{name, outcome, message}]. `report` are a
+    preflight's numbers, and `basis` the digest of the rules that it was made with; see
+    domain.sync.approvals.
     """
 
     __tablename__ = "sync_runs"
@@ -112,6 +119,14 @@ class SyncRun(TenantRow, Base):
     checkpoint: Mapped[dict[str, Any] | None]
     sharing_rules: Mapped[dict[str, Any] | None]
     left_out: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'"))
+    approves_run_id: Mapped[UUID | None]
+    reverts_run_id: Mapped[UUID | None]
+    target: Mapped[dict[str, Any] | None]
+    steps: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'"))
+    report: Mapped[dict[str, Any] | None]
+    basis: Mapped[str | None]
+    cancel_requested_at: Mapped[datetime | None]
+    cancelled_by: Mapped[str | None]
     failure_code: Mapped[str | None]
     failure_message: Mapped[str | None]
 
@@ -132,7 +147,9 @@ class SyncLease(Base):
 class SyncChange(Base):
     """A planned update, archive or restore with old and new values of the fields that differ.
 
-    Creates need no row: `created_by_run_id` of the record says it. Partitioned by month.
+    Creates that are applied need no row: `created_by_run_id` of the record says it. Those of a
+    preflight and those that wait have one, with a name to show. `held_by` is the code of the
+    reason why a change waits; None: it was applied, or would be. Partitioned by month.
     """
 
     __tablename__ = "sync_changes"
@@ -154,10 +171,15 @@ class SyncChange(Base):
     planned_hash: Mapped[int | None] = mapped_column(BigInteger)
     old_values: Mapped[dict[str, Any]]
     new_values: Mapped[dict[str, Any]]
+    held_by: Mapped[str | None]
 
 
 class Hold(TenantRow, Base):
-    """A plan that waits, with the reasons: [{code, record_type, count, of}]."""
+    """A plan that waits, or the part of it that does.
+
+    `reasons` are [{code, record_type, count, of, value, school_id}]. `told` are the contacts to
+    whom a notice went.
+    """
 
     __tablename__ = "holds"
     __table_args__ = (
@@ -167,6 +189,29 @@ class Hold(TenantRow, Base):
 
     run_id: Mapped[UUID]
     reasons: Mapped[list[Any]] = mapped_column(JSONB)
+    told: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     ended_at: Mapped[datetime | None]
     ended_by: Mapped[str | None]
+
+
+class PreflightItem(TenantRow, Base):
+    """One line of a list behind a number of a preflight's report.
+
+    `topic` is the question that it belongs to and `outcome` the answer for this record.
+    """
+
+    __tablename__ = "preflight_items"
+    __table_args__ = (
+        tenant_key("run_id", table="sync_runs"),
+        Index("ix_preflight_items_run", "tenant_id", "run_id", "topic", "id"),
+    )
+
+    run_id: Mapped[UUID]
+    topic: Mapped[str]
+    outcome: Mapped[str]
+    record_type: Mapped[RecordType] = mapped_column(text_enum(RecordType, "record_type"))
+    record_id: Mapped[UUID | None]
+    source_id: Mapped[str | None]
+    name: Mapped[str | None]
+    details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, UniqueConstraint, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.database import Base, TenantRow, text_enum
@@ -21,6 +21,13 @@ class SubscriptionKind(StrEnum):
     DEMO = "DEMO"
     TRIAL = "TRIAL"
     PAID = "PAID"
+
+
+class LicenceOrder(StrEnum):
+    """Who gets a licence first where there are too few: see domain.sync.licences."""
+
+    CREATED = "CREATED"
+    SCHOOL_PRIORITY = "SCHOOL_PRIORITY"
 
 
 class SummaryMail(StrEnum):
@@ -47,7 +54,10 @@ class Tenant(Base):
 
 
 class Subscription(Base):
-    """`licence_limit` None: no limit. Dates are days in the tenant's time zone."""
+    """`licence_limit` None: no limit. Dates are days in the tenant's time zone.
+
+    `licence_school_ids` are the schools whose students come first, in their order.
+    """
 
     __tablename__ = "subscriptions"
 
@@ -56,6 +66,10 @@ class Subscription(Base):
     licence_limit: Mapped[int | None]
     starts_on: Mapped[date | None]
     go_live_on: Mapped[date | None]
+    licence_order: Mapped[LicenceOrder] = mapped_column(
+        text_enum(LicenceOrder, "licence_order"), server_default=text("'CREATED'")
+    )
+    licence_school_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), server_default=text("'{}'"))
 
 
 class Contact(TenantRow, Base):

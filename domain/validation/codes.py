@@ -114,6 +114,18 @@ class Code(StrEnum):
     # run
     HOLD_TYPE_EMPTY = "HOLD_TYPE_EMPTY"
     HOLD_SHARING_CHANGE = "HOLD_SHARING_CHANGE"
+    HOLD_DELETES = "HOLD_DELETES"
+    HOLD_UPDATES = "HOLD_UPDATES"
+    HOLD_FIRST_SYNC = "HOLD_FIRST_SYNC"
+    HOLD_DEPENDS = "HOLD_DEPENDS"
+    SCHOOL_VANISHED = "SCHOOL_VANISHED"
+    USER_ROLE_CHANGED = "USER_ROLE_CHANGED"
+    ID_CHURN = "ID_CHURN"
+    PROVIDER_SWITCH_UNMATCHED = "PROVIDER_SWITCH_UNMATCHED"
+    LICENCE_LIMIT = "LICENCE_LIMIT"
+    LICENCE_NEAR = "LICENCE_NEAR"
+    USER_MATCH_AMBIGUOUS = "USER_MATCH_AMBIGUOUS"
+    USER_SOURCE_DUPLICATE = "USER_SOURCE_DUPLICATE"
     RUN_INTERNAL = "RUN_INTERNAL"
 
 
@@ -134,6 +146,7 @@ _NOTED = "Nothing was changed for it; this is a note."
 _UNLINKED = "The enrollment was left out; the rest of the roster was applied."
 _UNREAD = "The run stopped before anything was compared; nothing was changed."
 _LATER = "Nothing; the next run tries again. If it stays, ask the provider's support."
+_WAITS = "They wait; everything else was applied."
 _EXPORT = "Correct the export of the student information system and sync again."
 _SIS = "Correct the record in the student information system and sync again."
 
@@ -371,6 +384,60 @@ RULES: dict[Code, Rule] = {
     Code.HOLD_SHARING_CHANGE: Rule(
         H, A, "The sharing rules would archive many records", "The run waits; nothing was changed.",
         "Ask for a preview of the rules and save them with it, or correct the rules.",
+    ),
+    Code.HOLD_DELETES: Rule(
+        H, A, "Unusually many records would be archived", _WAITS,
+        "Look at the changes that wait. Approve them if they are meant; else correct the feed.",
+    ),
+    Code.HOLD_UPDATES: Rule(
+        H, A, "Unusually many records would be changed", _WAITS,
+        "Look at the changes that wait. Approve them if they are meant; else correct the feed.",
+    ),
+    Code.HOLD_FIRST_SYNC: Rule(
+        H, A, "The first sync takes over only what was approved",
+        "What no approved preflight has shown waits; nothing of it was changed.",
+        "Run a preflight, look at its report, and approve it.",
+    ),
+    Code.HOLD_DEPENDS: Rule(
+        H, A, "A change needs another one that waits", "The change waits with it.",
+        "Approve the changes that wait, or correct the feed.",
+    ),
+    Code.SCHOOL_VANISHED: Rule(
+        H, A, "A school is no longer in the feed",
+        "The school, its classes and its people stay as they are until an administrator decides.",
+        "Check that the district still shares the school; approve if it is closed.",
+    ),
+    Code.USER_ROLE_CHANGED: Rule(
+        H, A, "A student would become staff", "The person stays as stored until you decide.",
+        "Check the person in the student information system; approve if it is right.",
+    ),
+    Code.ID_CHURN: Rule(
+        H, A, "Many records have another id and are the same otherwise",
+        "Nothing was changed: they would get their new ids, not be archived.",
+        "Look at the pairs among the changes that wait and approve them.",
+    ),
+    Code.PROVIDER_SWITCH_UNMATCHED: Rule(
+        H, A, "People were not found at the new provider", "They stay until you decide.",
+        "Look at who would not match; approve if they have left, else correct their ids there.",
+    ),
+    Code.LICENCE_LIMIT: Rule(
+        H, A, "There are more students than licences",
+        "Nobody lost a licence; the students who have come new wait, in the chosen order.",
+        "Ask for more licences, or share fewer students.",
+    ),
+    Code.LICENCE_NEAR: Rule(
+        I, A, "More than nine tenths of the licences are used", "All were applied.",
+        "Ask for more licences in time.",
+    ),
+    Code.USER_MATCH_AMBIGUOUS: Rule(
+        E, A, "A person fits several who are stored",
+        "No account was made or changed; the person waits in the list of matches.",
+        "Decide in the list of matches which of them it is.",
+    ),
+    Code.USER_SOURCE_DUPLICATE: Rule(
+        E, A, "Several people of the provider fit one who is stored",
+        "None of them was taken over; they wait in the list of matches.",
+        "Decide in the list of matches which of them it is.",
     ),
     Code.RUN_INTERNAL: Rule(
         F, U, "Homerow failed", _STOPPED,

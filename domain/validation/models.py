@@ -50,3 +50,5 @@ class ValidationError(TenantRow, Base):
     last_seen_at: Mapped[datetime]
     runs: Mapped[int]
     resolved_at: Mapped[datetime | None]
+    accepted_at: Mapped[datetime | None]
+    accepted_by: Mapped[str | None]
