@@ -49,10 +49,11 @@ async def _run(database: Database, tenant_id: UUID, errand_id: UUID) -> None:
             text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant_id, 0))"),
             {"tenant_id": str(tenant_id)},
         )
-        errand = await session.scalar(
-            select(Errand).where(Errand.tenant_id == tenant_id, Errand.id == errand_id)
-        )
-        assert errand is not None
+        errand = (
+            await session.scalars(
+                select(Errand).where(Errand.tenant_id == tenant_id, Errand.id == errand_id)
+            )
+        ).one()
         asker = Caller(actor=errand.requested_by, name=errand.requested_by, tenant_id=tenant_id)
         handler = HANDLERS[ErrandKind(errand.kind)]
         result = await handler(session, tenant_id, errand.asked, asker)
@@ -64,6 +65,7 @@ async def _run(database: Database, tenant_id: UUID, errand_id: UUID) -> None:
 
 
 async def _refuse(database: Database, tenant_id: UUID, errand_id: UUID, error: DomainError) -> None:
+    field: str | None
     match error:
         case InvalidInput():
             code, field = "INVALID", error.field
