@@ -10,7 +10,7 @@ import asyncpg
 from domain.roster.records import RecordType
 from domain.sync.context import RunContext, allow_nested_loops
 from domain.sync.entities import ENTITIES, Entity
-from domain.sync.models import SyncRunState
+from domain.sync.models import SyncMode, SyncRunState
 
 _LARGE = 10_000
 """Rows after which a table's statistics are renewed within the transaction."""
@@ -24,6 +24,7 @@ async def apply(context: RunContext) -> None:
     """Raises PlanStale, with nothing done."""
     async with context.step(SyncRunState.SUMMARISING) as connection:
         await connection.execute("SET LOCAL statement_timeout = '30min'")
+        await note_links(context, connection)
         for entity in ENTITIES:
             await _change(context, connection, entity)
             await _create(context, connection, entity)
@@ -36,15 +37,53 @@ async def apply(context: RunContext) -> None:
             *((entity.record_type, entity.table) for entity in reversed(ENTITIES)),
         ):
             await _archive(context, connection, record_type, table)
+        await _note_first_roster(context, connection)
+
+
+async def note_links(context: RunContext, connection: asyncpg.Connection) -> None:
+    """Who was linked, and what they were before; under their former id they are found again."""
+    staging = context.staging
+    for entity in ENTITIES:
+        linked = (
+            f"SELECT r.id, w.source_id, r.source_id AS former, r.origin, r.archived_at, l.reason"
+            f" FROM {staging.work(entity.record_type)} w"
+            f" JOIN {staging.links} l ON l.id = w.id AND l.record_type = $2"
+            f" JOIN {entity.table} r ON r.tenant_id = $1 AND r.id = w.id"
+            " WHERE w.held_by IS NULL AND w.source_id IS DISTINCT FROM r.source_id"
+        )
+        await connection.execute(
+            f"WITH linked AS ({linked}), keys AS ("
+            "  INSERT INTO external_keys (tenant_id, record_type, record_id, kind, value)"
+            "  SELECT $1, $2, id, 'source_id', former FROM linked WHERE former IS NOT NULL"
+            "  ON CONFLICT DO NOTHING)"
+            " INSERT INTO identity_links (tenant_id, record_type, record_id, source_id,"
+            "  former_source_id, former_origin, former_archived_at, reason, run_id)"
+            " SELECT $1, $2, id, source_id, former, origin, archived_at, reason, $3 FROM linked",
+            context.tenant_id,
+            entity.record_type.value,
+            context.run_id,
+        )
+
+
+async def _note_first_roster(context: RunContext, connection: asyncpg.Connection) -> None:
+    """From now on the tenant is rostered by this provider, and later runs need no approval."""
+    if context.mode in (SyncMode.FULL, SyncMode.DELTA):
+        await connection.execute(
+            "UPDATE integrations SET rostered_at = now()"
+            " WHERE tenant_id = $1 AND id = $2 AND rostered_at IS NULL",
+            context.tenant_id,
+            context.integration_id,
+        )
 
 
 async def _planned(
     context: RunContext, connection: asyncpg.Connection, record_type: RecordType, *actions: str
 ) -> int:
-    """How many rows of the work table ask for one of the actions."""
+    """How many rows of the work table ask for one of the actions, and need not wait."""
     return int(
         await connection.fetchval(
-            f"SELECT count(*) FROM {context.staging.work(record_type)} WHERE action = ANY ($1)",
+            f"SELECT count(*) FROM {context.staging.work(record_type)}"
+            " WHERE action = ANY ($1) AND held_by IS NULL",
             list(actions),
         )
     )
@@ -70,12 +109,13 @@ async def _change(context: RunContext, connection: asyncpg.Connection, entity: E
     await _done(
         connection,
         f"UPDATE {entity.table} r SET {assignments}, content_hash = w.hash,"
+        "  source_id = w.source_id, origin = 'PROVIDER',"
         "  archived_at = NULL, archived_by_run_id = NULL"
         f" FROM {context.staging.work(entity.record_type)} w"
         f" JOIN {context.staging.of(entity.record_type)} s USING (source_id)"
         f" {entity.references}"
         " WHERE r.tenant_id = $1 AND r.id = w.id AND w.action IN ('UPDATE', 'RESTORE', 'REHASH')"
-        "  AND r.content_hash IS NOT DISTINCT FROM w.old_hash"
+        "  AND w.held_by IS NULL AND r.content_hash IS NOT DISTINCT FROM w.old_hash"
         "  AND (r.archived_at IS NOT NULL) = (w.action = 'RESTORE')",
         context.tenant_id,
         planned=planned,
@@ -96,7 +136,7 @@ async def _create(context: RunContext, connection: asyncpg.Connection, entity: E
         f" FROM {context.staging.work(entity.record_type)} w"
         f" JOIN {context.staging.of(entity.record_type)} s USING (source_id)"
         f" {entity.references}"
-        " WHERE w.action = 'CREATE'",
+        " WHERE w.action = 'CREATE' AND w.held_by IS NULL",
         context.tenant_id,
         context.run_id,
         planned=planned,
@@ -111,7 +151,8 @@ async def _affiliate(context: RunContext, connection: asyncpg.Connection) -> Non
     if changed:
         await connection.execute(
             f"DELETE FROM school_affiliations a USING {work} w"
-            " WHERE a.tenant_id = $1 AND a.user_id = w.id AND w.action IN ('UPDATE', 'RESTORE')",
+            " WHERE a.tenant_id = $1 AND a.user_id = w.id AND w.action IN ('UPDATE', 'RESTORE')"
+            "  AND w.held_by IS NULL",
             context.tenant_id,
         )
     if changed or await _planned(context, connection, RecordType.USER, "CREATE"):
@@ -121,7 +162,7 @@ async def _affiliate(context: RunContext, connection: asyncpg.Connection) -> Non
             f" FROM {work} w JOIN {staged} s USING (source_id)"
             " CROSS JOIN unnest(s.school_source_ids) WITH ORDINALITY AS r (source_id, n)"
             " JOIN schools sc ON sc.tenant_id = $1 AND sc.source_id = r.source_id"
-            " WHERE w.action IN ('CREATE', 'UPDATE', 'RESTORE')",
+            " WHERE w.action IN ('CREATE', 'UPDATE', 'RESTORE') AND w.held_by IS NULL",
             context.tenant_id,
         )
 
@@ -135,11 +176,11 @@ async def _change_memberships(context: RunContext, connection: asyncpg.Connectio
     work = context.staging.work(RecordType.MEMBERSHIP)
     await _done(
         connection,
-        "UPDATE memberships r SET content_hash = w.hash,"
+        "UPDATE memberships r SET content_hash = w.hash, origin = 'PROVIDER',"
         "  archived_at = NULL, archived_by_run_id = NULL"
         f" FROM {work} w"
         " WHERE r.tenant_id = $1 AND r.id = w.id AND w.action IN ('UPDATE', 'RESTORE', 'REHASH')"
-        "  AND r.content_hash IS NOT DISTINCT FROM w.old_hash"
+        "  AND w.held_by IS NULL AND r.content_hash IS NOT DISTINCT FROM w.old_hash"
         "  AND (r.archived_at IS NULL OR w.action = 'RESTORE')",
         context.tenant_id,
         planned=planned,
@@ -149,7 +190,7 @@ async def _change_memberships(context: RunContext, connection: asyncpg.Connectio
     await connection.execute(
         f"DELETE FROM membership_spans sp USING {work} w"
         " WHERE sp.tenant_id = $1 AND sp.membership_id = w.id"
-        "  AND w.action IN ('UPDATE', 'RESTORE')",
+        "  AND w.action IN ('UPDATE', 'RESTORE') AND w.held_by IS NULL",
         context.tenant_id,
     )
     await allow_nested_loops(connection, None)
@@ -164,7 +205,8 @@ async def _create_memberships(context: RunContext, connection: asyncpg.Connectio
         "INSERT INTO memberships (tenant_id, id, user_id, group_id, role, origin, content_hash,"
         "  created_by_run_id)"
         " SELECT $1, w.id, w.user_id, w.group_id, w.role, 'PROVIDER', w.hash, $2"
-        f" FROM {context.staging.work(RecordType.MEMBERSHIP)} w WHERE w.action = 'CREATE'",
+        f" FROM {context.staging.work(RecordType.MEMBERSHIP)} w"
+        " WHERE w.action = 'CREATE' AND w.held_by IS NULL",
         context.tenant_id,
         context.run_id,
         planned=planned,
@@ -184,7 +226,7 @@ async def _write_spans(context: RunContext, connection: asyncpg.Connection) -> N
         f" FROM {context.staging.work(RecordType.MEMBERSHIP)} w"
         f" JOIN {context.staging.table('examined')} e ON e.user_id = w.user_id"
         "  AND e.group_id = w.group_id AND e.role = w.role"
-        " WHERE w.action IN ('CREATE', 'UPDATE', 'RESTORE') ORDER BY w.id",
+        " WHERE w.action IN ('CREATE', 'UPDATE', 'RESTORE') AND w.held_by IS NULL ORDER BY w.id",
         context.tenant_id,
     )
 
@@ -199,7 +241,7 @@ async def _archive(
         connection,
         f"UPDATE {table} r SET archived_at = now(), archived_by_run_id = $2"
         f" FROM {context.staging.work(record_type)} w"
-        " WHERE r.tenant_id = $1 AND r.id = w.id AND w.action = 'ARCHIVE'"
+        " WHERE r.tenant_id = $1 AND r.id = w.id AND w.action = 'ARCHIVE' AND w.held_by IS NULL"
         "  AND r.archived_at IS NULL AND r.content_hash IS NOT DISTINCT FROM w.old_hash",
         context.tenant_id,
         context.run_id,

@@ -93,7 +93,7 @@ def _columns(entity: Entity) -> str:
 def _stored(entity: Entity, condition: str = "true") -> str:
     return entity.stored_rows(
         f"SELECT id FROM {entity.table}"
-        f" WHERE tenant_id = $1 AND archived_at IS NULL AND {condition}"
+        f" WHERE tenant_id = $1 AND origin = 'PROVIDER' AND archived_at IS NULL AND {condition}"
     )
 
 

@@ -15,11 +15,16 @@ from domain.sync.models import SyncMode, SyncRunState
 from domain.sync.staging import Staging
 
 
+class RunCancelled(Exception):
+    """Somebody has cancelled the run: what this phase did is rolled back."""
+
+
 @dataclass(slots=True)
 class RunContext:
     """`counts` are kept with the run: {record type: {fetched, created, …: n}}.
 
-    `plans` is how many plans turned out stale.
+    `would_hold` are the
+    reasons for which a preflight's plan would wait. `plans` is how many plans turned out stale, `attempts` how many workers have begun the run.
     """
 
     connection: asyncpg.Connection
@@ -31,6 +36,8 @@ class RunContext:
     integration_id: UUID
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     plans: int = 0
+    would_hold: list[dict[str, str | int]] = field(default_factory=list)
+    attempts: int = 1
 
     @property
     def tenant_id(self) -> UUID:
@@ -60,7 +67,8 @@ class RunContext:
     ) -> AsyncGenerator[asyncpg.Connection]:
         """A phase's one transaction. Its last statement moves the run on, if we still hold it.
 
-        `began_at`: when the phase began, if it did before this transaction.
+        `began_at`: when the phase began, if it did before this transaction. Raises RunCancelled
+        and LeaseLost, with nothing done.
         """
         async with self.transaction() as connection:
             started_at = began_at or await connection.fetchval("SELECT clock_timestamp()")
@@ -78,12 +86,13 @@ class RunContext:
     async def _move_on(
         self, connection: asyncpg.Connection, following: SyncRunState, started_at: datetime
     ) -> None:
-        await connection.execute(
+        done = await connection.execute(
             "UPDATE sync_runs SET state = $3, counts = $4, phases = phases || jsonb_build_object("
             "  $5::text, jsonb_build_object('started_at', $6::timestamptz, 'seconds',"
             "  round(extract(epoch FROM clock_timestamp() - $6::timestamptz)::numeric, 3))),"
             " finished_at = CASE WHEN $7 THEN clock_timestamp() END"
-            " WHERE tenant_id = $1 AND id = $2",
+            # Whoever cancels locks the row too: so either nothing is applied, or they are told.
+            " WHERE tenant_id = $1 AND id = $2 AND (cancel_requested_at IS NULL OR $8)",
             self.tenant_id,
             self.run_id,
             following.value,
@@ -91,7 +100,10 @@ class RunContext:
             self.state.value,
             started_at,
             following in FINISHED,
+            following is SyncRunState.CANCELLED,
         )
+        if done == "UPDATE 0":
+            raise RunCancelled
         await confirm(connection, self.lease)
 
     def count(self, record_type: str, **numbers: int) -> None:

@@ -25,13 +25,11 @@ class Entity(NamedTuple):
     references: str = ""
     values: dict[str, str] = {}  # noqa: RUF012 - a NamedTuple's default is never changed
 
-    def stored_rows(self, ids: str | None = None) -> str:
-        """SQL for what is stored; of all records, or of those whose ids the query `ids` selects."""
-
-        def of(column: str) -> str:
-            return "" if ids is None else f" AND {column} IN ({ids})"
-
-        return self.stored.format(of_r=of("r.id"), of_user=of("sa.user_id"))
+    def stored_rows(self, ids: str) -> str:
+        """SQL for what is stored of the records whose ids the query `ids` selects."""
+        return self.stored.format(
+            of_r=f" AND r.id IN ({ids})", of_user=f" AND sa.user_id IN ({ids})"
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -50,8 +48,8 @@ def _plain(record_type: RecordType, table: str, record: type[Record]) -> Entity:
         record=record,
         compared=fields[1:],
         stored=(
-            f"SELECT r.id, {', '.join(f'r.{field}' for field in fields)}"
-            f" FROM {table} r WHERE r.tenant_id = $1 AND r.origin = 'PROVIDER'{{of_r}}"
+            f"SELECT r.id, r.origin, {', '.join(f'r.{field}' for field in fields)}"
+            f" FROM {table} r WHERE r.tenant_id = $1{{of_r}}"
         ),
     )
 
@@ -66,13 +64,13 @@ GROUPS = Entity(
     # The dates of its terms are compared with a group: a moved term moves its groups.
     compared=(*Group._fields[1:], "starts_on", "ends_on"),
     stored=(
-        "SELECT r.id, r.source_id, r.name, sc.source_id AS school_source_id,"
+        "SELECT r.id, r.origin, r.source_id, r.name, sc.source_id AS school_source_id,"
         " co.source_id AS course_source_id, r.term_source_ids, r.code, r.kind, r.period,"
         " r.grades, r.subjects, r.keys, r.starts_on, r.ends_on"
         " FROM groups r"
         " JOIN schools sc ON sc.tenant_id = r.tenant_id AND sc.id = r.school_id"
         " LEFT JOIN courses co ON co.tenant_id = r.tenant_id AND co.id = r.course_id"
-        " WHERE r.tenant_id = $1 AND r.origin = 'PROVIDER'{of_r}"
+        " WHERE r.tenant_id = $1{of_r}"
     ),
     references=(
         "JOIN schools sc ON sc.tenant_id = $1 AND sc.source_id = s.school_source_id"
@@ -86,7 +84,7 @@ USERS = Entity(
     record=User,
     compared=User._fields[1:],
     stored=(
-        "SELECT r.id, r.source_id, r.username, r.given_name, r.family_name, r.roles,"
+        "SELECT r.id, r.origin, r.source_id, r.username, r.given_name, r.family_name, r.roles,"
         " coalesce(a.school_source_ids, '{{}}') AS school_source_ids,"
         " r.preferred_given_name, r.preferred_family_name, r.email, r.number, r.grades,"
         " r.is_enabled, r.keys, r.is_eligible"
@@ -96,7 +94,7 @@ USERS = Entity(
         "   FROM school_affiliations sa"
         "   JOIN schools sc ON sc.tenant_id = sa.tenant_id AND sc.id = sa.school_id"
         "   WHERE sa.tenant_id = $1{of_user} GROUP BY sa.user_id) a ON a.user_id = r.id"
-        " WHERE r.tenant_id = $1 AND r.origin = 'PROVIDER'{of_r}"
+        " WHERE r.tenant_id = $1{of_r}"
     ),
 )
 

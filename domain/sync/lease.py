@@ -23,7 +23,8 @@ from domain.database import Database
 
 SILENCE = timedelta(seconds=20)
 """A worker that was not heard of for so long is taken for dead."""
-_INTERVAL = 5.0
+_INTERVAL = 2.0
+"""A cancelled run stops about so long after it was asked to."""
 
 log = structlog.get_logger()
 
@@ -59,6 +60,20 @@ async def claim_run(database: Database) -> Lease | None:
         return Lease(row.tenant_id, row.run_id, row.token)
 
 
+async def end_own_connection(database: Database, lease: Lease) -> None:
+    """Of a run that was stopped in the middle: the server may still be busy with its statement."""
+    async with database.transaction(lease.tenant_id) as session:
+        pid = await session.scalar(
+            text(
+                "SELECT backend_pid FROM sync_leases"
+                " WHERE tenant_id = :tenant_id AND run_id = :run_id AND token = :token"
+            ),
+            {"tenant_id": lease.tenant_id, "run_id": lease.run_id, "token": lease.token},
+        )
+        if pid is not None:
+            await _end_connection(session, pid, connection_name(lease.run_id))
+
+
 async def _end_connection(session: AsyncSession, pid: int, name: str) -> None:
     """The name guards against a pid that has passed to somebody else since.
 
@@ -91,12 +106,17 @@ async def confirm(connection: asyncpg.Connection, lease: Lease) -> None:
 
 
 class Heartbeat:
-    """Keeps a lease alive while it is entered; calls `on_loss` in its own thread if it is lost."""
+    """Keeps a lease alive while it is entered.
 
-    def __init__(self, database: Database, lease: Lease, on_loss: Callable[[], object]) -> None:
+    Calls `stop` in its own thread if the lease is lost, and if the run was cancelled: then
+    `is_cancelled`, and the lease is kept.
+    """
+
+    def __init__(self, database: Database, lease: Lease, stop: Callable[[], object]) -> None:
+        self.is_cancelled = False
         self._database = database
         self._lease = lease
-        self._on_loss = on_loss
+        self._stop_work = stop
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="heartbeat")
 
@@ -122,25 +142,32 @@ class Heartbeat:
             try:
                 if connection is None or connection.is_closed():
                     connection = await self._database.connect("homerow heartbeat")
-                if not await self._renew(connection):
-                    self._on_loss()
+                is_cancelled = await self._renew(connection)
+                if is_cancelled is None:
+                    self._stop_work()
                     break
+                if is_cancelled and not self.is_cancelled:
+                    self.is_cancelled = True
+                    self._stop_work()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("heartbeat_failed", error=type(error).__name__)
             await asyncio.to_thread(self._stop.wait, _INTERVAL)
         if connection is not None:
             await connection.close(timeout=2)
 
-    async def _renew(self, connection: asyncpg.Connection) -> bool:
+    async def _renew(self, connection: asyncpg.Connection) -> bool | None:
+        """Whether somebody has cancelled the run; None if the lease is lost."""
         async with connection.transaction():
             await connection.execute(
                 "SELECT set_config('homerow.tenant_id', $1, true)", str(self._lease.tenant_id)
             )
-            done = await connection.execute(
-                "UPDATE sync_leases SET heartbeat_at = clock_timestamp()"
-                " WHERE tenant_id = $1 AND run_id = $2 AND token = $3",
+            is_cancelled: bool | None = await connection.fetchval(
+                "UPDATE sync_leases l SET heartbeat_at = clock_timestamp() FROM sync_runs r"
+                " WHERE l.tenant_id = $1 AND l.run_id = $2 AND l.token = $3"
+                "  AND r.tenant_id = l.tenant_id AND r.id = l.run_id"
+                " RETURNING r.cancel_requested_at IS NOT NULL",
                 self._lease.tenant_id,
                 self._lease.run_id,
                 self._lease.token,
             )
-        return bool(done == "UPDATE 1")
+        return is_cancelled

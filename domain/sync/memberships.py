@@ -15,6 +15,7 @@ from domain.sync.context import RunContext
 from domain.sync.decide import TypeCounts
 from domain.sync.ids import NewIds
 from domain.sync.staging import MAPPED
+from domain.sync.stored import Stored
 from domain.validation.codes import Code
 
 _MEMBERSHIP = RecordType.MEMBERSHIP
@@ -25,14 +26,14 @@ _NUMBER = 255
 
 
 async def plan_memberships(
-    context: RunContext, connection: asyncpg.Connection, new_ids: NewIds
+    context: RunContext, connection: asyncpg.Connection, new_ids: NewIds, stored: Stored
 ) -> TypeCounts:
     await _forget_former_plan(context, connection)
-    await _find_differing_groups(context, connection)
-    await _examine(context, connection)
+    await _find_differing_groups(context, connection, stored)
+    await _examine(context, connection, stored)
     await _reject_duplicates(context, connection)
     await _note_dangling(context, connection)
-    await _compare(context, connection, new_ids)
+    await _compare(context, connection, new_ids, stored)
     await _store_changes(context, connection)
     return await _count(context, connection)
 
@@ -52,52 +53,55 @@ async def _forget_former_plan(context: RunContext, connection: asyncpg.Connectio
     )
 
 
-async def _find_differing_groups(context: RunContext, connection: asyncpg.Connection) -> None:
+async def _find_differing_groups(
+    context: RunContext, connection: asyncpg.Connection, stored: Stored
+) -> None:
     """By source id: groups with other enrollments than stored, or about to lose a member.
 
-    And the groups that share the id of an enrollment with one of those: which of the two is taken
-    has to be judged together.
+    A group from before rostering that is closed has only its own id. And the groups that share
+    the id of an enrollment with one of those: which of the two is taken has to be judged together.
     """
-    staging, tenant = context.staging, context.tenant_id
+    staging = context.staging
+    groups_seen = stored.records(RecordType.GROUP)
     differing, enrollments = staging.table("differing"), staging.of(_MEMBERSHIP)
     groups, users = staging.work(RecordType.GROUP), staging.work(RecordType.USER)
     await connection.execute(
         f"CREATE UNLOGGED TABLE {differing} AS"
-        " SELECT coalesce(s.group_source_id, m.source_id) AS source_id"
+        " SELECT coalesce(s.group_source_id, m.source_id) AS source_id, m.group_id"
         f" FROM (SELECT group_source_id, bit_xor(content) & {~_NUMBER} AS content, count(*) AS n"
         f"   FROM {enrollments} GROUP BY 1) s"
-        " FULL JOIN (SELECT g.source_id, x.content, x.n, x.loses FROM"
+        " FULL JOIN (SELECT g.source_id, x.group_id, x.content, x.n, x.loses FROM"
         f"   (SELECT group_id, bit_xor(content_hash) & {~_NUMBER} AS content,"
         f"    sum((content_hash & {_NUMBER})::int) AS n,"
         f"    bool_or(user_id IN (SELECT id FROM {users} WHERE action = 'ARCHIVE')) AS loses"
-        f"    FROM memberships WHERE tenant_id = '{tenant}' AND origin = 'PROVIDER'"
-        "     AND archived_at IS NULL GROUP BY group_id) x"
-        f"   JOIN groups g ON g.tenant_id = '{tenant}' AND g.id = x.group_id) m"
+        f"    FROM ({stored.memberships}) r WHERE archived_at IS NULL GROUP BY group_id) x"
+        f"   JOIN ({groups_seen}) g ON g.id = x.group_id) m"
         "  ON m.source_id = s.group_source_id"
         " WHERE s.content IS DISTINCT FROM m.content OR s.n IS DISTINCT FROM m.n OR m.loses"
         f"  OR m.source_id IN (SELECT source_id FROM {groups} WHERE action = 'ARCHIVE')"
     )
     await connection.execute(f"ANALYZE {differing}")
     await connection.execute(
-        f"INSERT INTO {differing} SELECT DISTINCT e.group_source_id FROM {enrollments} e"
+        f"INSERT INTO {differing} (source_id)"
+        f" SELECT DISTINCT e.group_source_id FROM {enrollments} e"
         f" WHERE NOT EXISTS (SELECT FROM {differing} d WHERE d.source_id = e.group_source_id)"
         f" AND e.source_id IN (SELECT x.source_id FROM {enrollments} x"
         f"   JOIN {differing} d ON d.source_id = x.group_source_id)"
     )
 
 
-async def _examine(context: RunContext, connection: asyncpg.Connection) -> None:
+async def _examine(context: RunContext, connection: asyncpg.Connection, stored: Stored) -> None:
     """The enrollments of those groups, with their user's and group's ids after this run."""
-    staging, tenant = context.staging, context.tenant_id
-    for record_type, table, name in (
-        (RecordType.USER, "users", "live_users"),
-        (RecordType.GROUP, "groups", "live_groups"),
+    staging = context.staging
+    for record_type, name in (
+        (RecordType.USER, "live_users"),
+        (RecordType.GROUP, "live_groups"),
     ):
         work = staging.work(record_type)
         await connection.execute(
             f"CREATE UNLOGGED TABLE {staging.table(name)} AS"
-            f" SELECT r.source_id, r.id FROM {table} r WHERE r.tenant_id = '{tenant}'"
-            "  AND r.origin = 'PROVIDER' AND r.archived_at IS NULL"
+            f" SELECT r.source_id, r.id FROM ({stored.records(record_type)}) r"
+            " WHERE r.archived_at IS NULL AND r.source_id IS NOT NULL"
             f" AND NOT EXISTS (SELECT FROM {work} w WHERE w.id = r.id AND w.action = 'ARCHIVE')"
             f" AND EXISTS (SELECT FROM {staging.table('differing')})"
             " UNION ALL"
@@ -179,33 +183,36 @@ async def _note_dangling(context: RunContext, connection: asyncpg.Connection) ->
         )
 
 
-async def _compare(context: RunContext, connection: asyncpg.Connection, new_ids: NewIds) -> None:
+async def _compare(
+    context: RunContext, connection: asyncpg.Connection, new_ids: NewIds, stored: Stored
+) -> None:
     """The work table: what is resolved, by membership, against what is stored of those groups."""
-    staging, tenant = context.staging, context.tenant_id
+    staging, differing = context.staging, context.staging.table("differing")
     await connection.execute(
         f"CREATE UNLOGGED TABLE {staging.work(_MEMBERSHIP)} AS"
         # New ids are given in the order of the unique index, which is then filled in order.
         f" SELECT coalesce(q.id, {new_ids.sql}) AS id, q.user_id, q.group_id, q.role, q.hash,"
-        "  q.old_hash, q.action FROM ("
+        "  q.old_hash, q.action, q.origin, NULL::text AS held_by FROM ("
         " SELECT m.id, coalesce(s.user_id, m.user_id) AS user_id,"
         "  coalesce(s.group_id, m.group_id) AS group_id, coalesce(s.role, m.role) AS role,"
         "  s.content AS hash, m.content_hash AS old_hash,"
         "  CASE WHEN m.id IS NULL THEN 'CREATE' WHEN s.user_id IS NULL THEN 'ARCHIVE'"
-        "   WHEN m.archived_at IS NOT NULL THEN 'RESTORE' ELSE 'UPDATE' END AS action"
+        "   WHEN m.archived_at IS NOT NULL THEN 'RESTORE' ELSE 'UPDATE' END AS action,"
+        "  coalesce(m.origin, 'PROVIDER') AS origin"
         " FROM (SELECT e.user_id, e.group_id, e.role,"
         f"   (bit_xor(e.content) & {~_NUMBER}) | (count(*) & {_NUMBER}) AS content"
         f"   FROM {staging.table('examined')} e"
         "   WHERE e.user_id IS NOT NULL AND e.group_id IS NOT NULL"
         "   GROUP BY e.user_id, e.group_id, e.role) s"
-        " FULL JOIN (SELECT id, user_id, group_id, role::text AS role, content_hash, archived_at"
-        f"   FROM memberships WHERE tenant_id = '{tenant}' AND origin = 'PROVIDER'"
-        "    AND group_id IN (SELECT g.id FROM groups g"
-        f"     JOIN {staging.table('differing')} d ON d.source_id = g.source_id"
-        f"     WHERE g.tenant_id = '{tenant}' AND g.origin = 'PROVIDER')) m"
+        " FULL JOIN (SELECT id, user_id, group_id, role::text AS role, content_hash, archived_at,"
+        f"   origin FROM ({stored.memberships}) r WHERE group_id IN ("
+        f"    SELECT g.id FROM ({stored.records(RecordType.GROUP)}) g"
+        f"    JOIN {differing} d ON d.source_id = g.source_id"
+        f"    UNION ALL SELECT group_id FROM {differing} WHERE source_id IS NULL)) m"
         "  ON m.user_id = s.user_id AND m.group_id = s.group_id AND m.role = s.role"
         " WHERE (s.user_id IS NULL AND m.archived_at IS NULL)"
         "  OR (s.user_id IS NOT NULL AND (m.id IS NULL OR m.archived_at IS NOT NULL"
-        "   OR m.content_hash IS DISTINCT FROM s.content))"
+        "   OR m.content_hash IS DISTINCT FROM s.content OR m.origin <> 'PROVIDER'))"
         " ORDER BY 2, 3) q"
     )
     await connection.execute(f"ANALYZE {staging.work(_MEMBERSHIP)}")
@@ -224,9 +231,11 @@ async def _store_changes(context: RunContext, connection: asyncpg.Connection) ->
         "  planned_hash, old_values, new_values)"
         " SELECT $1, $2, $3, w.id, w.action, w.old_hash,"
         "  CASE w.action WHEN 'ARCHIVE' THEN jsonb_build_object('archived', false)"
-        "   ELSE jsonb_build_object('spans', old.spans) END,"
+        "   ELSE jsonb_build_object('spans', old.spans) || CASE w.origin WHEN 'PROVIDER' THEN '{}'"
+        "    ELSE jsonb_build_object('origin', w.origin) END END,"
         "  CASE w.action WHEN 'ARCHIVE' THEN jsonb_build_object('archived', true)"
-        "   ELSE jsonb_build_object('spans', new.spans) END"
+        "   ELSE jsonb_build_object('spans', new.spans) || CASE w.origin WHEN 'PROVIDER' THEN '{}'"
+        "    ELSE jsonb_build_object('origin', 'PROVIDER') END END"
         f" FROM {work} w"
         f" LEFT JOIN (SELECT c.id, {spans.format('sp')} AS spans FROM membership_spans sp"
         f"   JOIN {changed} c ON c.id = sp.membership_id"
@@ -236,7 +245,8 @@ async def _store_changes(context: RunContext, connection: asyncpg.Connection) ->
         "    ON c.user_id = e.user_id AND c.group_id = e.group_id AND c.role = e.role"
         "   GROUP BY c.id) new ON new.id = w.id"
         " WHERE w.action IN ('ARCHIVE', 'RESTORE')"
-        "  OR (w.action = 'UPDATE' AND old.spans IS DISTINCT FROM new.spans)",
+        "  OR (w.action = 'UPDATE' AND (w.origin <> 'PROVIDER'"
+        "   OR old.spans IS DISTINCT FROM new.spans))",
         context.tenant_id,
         context.run_id,
         _MEMBERSHIP.value,
@@ -253,7 +263,8 @@ async def _store_changes(context: RunContext, connection: asyncpg.Connection) ->
 
 async def _count(context: RunContext, connection: asyncpg.Connection) -> TypeCounts:
     rows = await connection.fetch(
-        f"SELECT action, count(*) AS n FROM {context.staging.work(_MEMBERSHIP)} GROUP BY action"
+        f"SELECT action, count(*) AS n FROM {context.staging.work(_MEMBERSHIP)}"
+        " WHERE origin = 'PROVIDER' GROUP BY action"
     )
     numbers = {row["action"]: row["n"] for row in rows}
     stored = await connection.fetchval(
@@ -261,14 +272,9 @@ async def _count(context: RunContext, connection: asyncpg.Connection) -> TypeCou
         " WHERE tenant_id = $1 AND origin = 'PROVIDER' AND archived_at IS NULL",
         context.tenant_id,
     )
-    created, updated = numbers.get("CREATE", 0), numbers.get("UPDATE", 0)
-    archived, restored = numbers.get("ARCHIVE", 0), numbers.get("RESTORE", 0)
-    context.count(
-        _MEMBERSHIP.value,
-        created=created,
-        updated=updated,
-        archived=archived,
-        restored=restored,
-        unchanged=stored - updated - archived,
+    return TypeCounts(
+        stored=stored,
+        arriving=numbers.get("CREATE", 0) + numbers.get("RESTORE", 0),
+        archived=numbers.get("ARCHIVE", 0),
+        updated=numbers.get("UPDATE", 0),
     )
-    return TypeCounts(stored=stored, arriving=created + restored, archived=archived)

@@ -3,11 +3,25 @@
 from domain.roster.records import RecordType
 from domain.roster.source import RosterUnreadable
 from domain.sync.entities import GROUPS, SCHOOLS, USERS
-from domain.sync.rules import SAID, Finding, Rules, drop_missing_references, note, reject
+from domain.sync.requirements import (
+    OWN,
+    note_foreign_emails,
+    read_demands,
+    reject_incomplete,
+    reject_shared,
+)
+from domain.sync.rules import (
+    SAID,
+    Finding,
+    Rules,
+    drop_missing_references,
+    note,
+    reject,
+    tell_number,
+)
 from domain.sync.usernames import reject_taken_usernames
 from domain.validation.codes import Code
 
-_OWN = "'USER ' || s.source_id"
 _HOMELESS = "school_source_ids = '{}' AND NOT roles @> '{DISTRICT_ADMIN}'"
 _IN_SEVERAL_SCHOOLS = "s.roles = '{STUDENT}' AND cardinality(s.school_source_ids) > 1"
 
@@ -64,13 +78,26 @@ async def check_users(rules: Rules) -> None:
     if await reject(
         rules,
         USERS,
-        Finding(Code.USER_NO_SCHOOL, "orgSourcedIds", "a school of the feed", "''", _OWN),
+        Finding(Code.USER_NO_SCHOOL, "orgSourcedIds", "a school of the feed", "''", OWN),
         where=_HOMELESS,
     ):
         await rules.complete(USERS)
+    demands = await read_demands(rules)
+    await reject_incomplete(rules, demands)
     await reject_taken_usernames(rules.context, rules.connection)
+    while await reject_shared(rules, demands):
+        await reject_taken_usernames(rules.context, rules.connection)
     await _keep_first_schools(rules)
     await _note_roles_and_grades(rules)
+    await _note_shared_emails(rules)
+    await note_foreign_emails(rules, demands)
+
+
+async def _note_shared_emails(rules: Rules) -> None:
+    shared = (
+        f"SELECT email FROM {rules.table(USERS)} WHERE email IS NOT NULL"
+        " GROUP BY email HAVING count(*) > 1"
+    )
     await note(
         rules,
         USERS,
@@ -81,10 +108,7 @@ async def check_users(rules: Rules) -> None:
             "s.email",
             "'EMAIL ' || s.email",
         ),
-        where=(
-            f"s.email IN (SELECT email FROM {rules.table(USERS)} WHERE email IS NOT NULL"
-            " GROUP BY email HAVING count(*) > 1)"
-        ),
+        where=f"s.email IN ({shared})",
     )
 
 
@@ -99,7 +123,7 @@ async def _keep_first_schools(rules: Rules) -> None:
             "one school",
             "cardinality(s.school_source_ids) || ' schools: '"
             " || array_to_string(s.school_source_ids, ', ')",
-            _OWN,
+            OWN,
         ),
         where=_IN_SEVERAL_SCHOOLS,
     )
@@ -113,13 +137,13 @@ async def _note_roles_and_grades(rules: Rules) -> None:
     await note(
         rules,
         USERS,
-        Finding(Code.USER_MULTI_ROLE, "role", "one role", "array_to_string(s.roles, ', ')", _OWN),
+        Finding(Code.USER_MULTI_ROLE, "role", "one role", "array_to_string(s.roles, ', ')", OWN),
         where="cardinality(s.roles) > 1",
     )
     await note(
         rules,
         USERS,
-        Finding(Code.USER_GRADE_MISSING, "grades", "a grade", "''", _OWN),
+        Finding(Code.USER_GRADE_MISSING, "grades", "a grade", "''", OWN),
         where="s.grades = '{}' AND s.roles @> '{STUDENT}'",
     )
 
@@ -144,7 +168,8 @@ async def note_students_of_several_groups(rules: Rules) -> None:
         f"INSERT INTO {rules.context.staging.problems} {SAID}"
         " SELECT $1, $2, n.id, NULL, 'students in one class each',"
         "  n.students || CASE n.students WHEN 1 THEN ' student' ELSE ' students' END,"
-        "  $2 || ' ' || n.id, NULL, false FROM unnest($3::text[], $4::bigint[]) n (id, students)",
+        f"  $2 || ' ' || n.id, {tell_number('n.students')}, false"
+        " FROM unnest($3::text[], $4::bigint[]) n (id, students)",
         Code.STUDENT_MULTI_GROUP.value,
         RecordType.SCHOOL.value,
         [row["id"] for row in rows],

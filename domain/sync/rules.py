@@ -14,7 +14,7 @@ from domain.sync.complete import complete_entity
 from domain.sync.context import RunContext
 from domain.sync.entities import Entity
 from domain.sync.staging import MAPPED
-from domain.validation.codes import Code
+from domain.validation.codes import Code, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +42,29 @@ class Rules:
 
 
 class Finding(NamedTuple):
-    """What a problem says of a staged row `s`. `found` and `cause` are SQL, the others text."""
+    """What a problem says of a staged row `s`. `found` and `cause` are SQL, the others text.
+
+    `severity` is for a requirement of the tenant's, which makes an error of what is none otherwise.
+    """
 
     code: Code
     field: str | None
     expected: str
     found: str
     cause: str
+    severity: Severity | None = None
 
 
 SAID = "(code, record_type, source_id, field, expected, found, cause, record, rejects)"
 """The columns of a problem, in the order in which every rule here fills them."""
+
+
+def tell_number(number: str, examples: str = "NULL::text[]") -> str:
+    """SQL for what an administrator is shown of a problem that stands for several records."""
+    return (
+        f"jsonb_strip_nulls(jsonb_build_object('concerned', {number}, 'examples',"
+        f" to_jsonb({examples})))"
+    )
 
 
 async def note(rules: Rules, entity: Entity, finding: Finding, *, where: str) -> None:
@@ -73,13 +85,14 @@ async def reject(rules: Rules, entity: Entity, finding: Finding, *, where: str) 
     done = await rules.execute(
         f"WITH gone AS (DELETE FROM {rules.table(entity)} s"
         f"   WHERE NOT s.is_stored AND {where} RETURNING s.*)"
-        f" INSERT INTO {rules.context.staging.problems} {SAID}"
-        f" SELECT $1, $2, s.source_id, $3, $4, {finding.found}, {finding.cause}, {MAPPED}, true"
+        f" INSERT INTO {rules.context.staging.problems} {SAID[:-1]}, severity)"
+        f" SELECT $1, $2, s.source_id, $3, $4, {finding.found}, {finding.cause}, {MAPPED}, true, $5"
         " FROM gone s",
         finding.code.value,
         entity.record_type.value,
         finding.field,
         finding.expected,
+        finding.severity,
     )
     return done != "INSERT 0 0"
 

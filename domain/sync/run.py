@@ -19,13 +19,22 @@ from domain.logs import frames_of
 from domain.roster.source import Provider, RosterSource, SourceError, SourceOpener
 from domain.secrets import KeyRing
 from domain.sync.apply import PlanStale, apply
-from domain.sync.context import RunContext
+from domain.sync.cancelling import end_cancelled
+from domain.sync.context import RunCancelled, RunContext
 from domain.sync.fetch import fetch
-from domain.sync.lease import Heartbeat, Lease, LeaseLost, claim_run, confirm, connection_name
+from domain.sync.lease import (
+    Heartbeat,
+    Lease,
+    LeaseLost,
+    claim_run,
+    confirm,
+    connection_name,
+    end_own_connection,
+)
 from domain.sync.models import ACTIVE, SyncMode, SyncRunState
 from domain.sync.plan import plan
 from domain.sync.staging import Staging, list_staged_runs
-from domain.sync.summarise import summarise
+from domain.sync.summarise import has_hold, is_all_held, summarise
 from domain.sync.validate import validate
 from domain.validation.codes import RULES, Code
 
@@ -66,26 +75,47 @@ async def work(database: Database, open_source: SourceOpener, keys: KeyRing) -> 
 
 
 async def _hold_lease(database: Database, lease: Lease, sources: Sources) -> None:
-    """Work under a heartbeat; when the lease is lost, stop where we are."""
+    """Work under a heartbeat; when the lease is lost or the run cancelled, stop where we are."""
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(_execute(database, lease, sources))
-    with Heartbeat(database, lease, lambda: loop.call_soon_threadsafe(task.cancel)):
+    with Heartbeat(database, lease, lambda: loop.call_soon_threadsafe(task.cancel)) as heartbeat:
         try:
-            await task
+            if await _is_cancelled(task, heartbeat):
+                await _cancel(database, lease)
         except LeaseLost:
             log.warning("lease_lost")
         except (OSError, *DATABASE_GONE) as error:
             # The database went away: the run stays as it is until somebody claims it again.
             log.warning("run_interrupted", error=type(error).__name__)
-        except asyncio.CancelledError:
-            if not task.cancelled() or _is_cancelling():
-                raise
-            log.warning("lease_lost")
 
 
-def _is_cancelling() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+async def _is_cancelled(task: asyncio.Future[None], heartbeat: Heartbeat) -> bool:
+    """Wait for its end, and whether that is because the run was cancelled. Raises LeaseLost."""
+    try:
+        await task
+    except RunCancelled:
+        return True
+    except asyncio.CancelledError:
+        current = asyncio.current_task()
+        if not task.cancelled() or (current is not None and current.cancelling() > 0):
+            raise
+        if not heartbeat.is_cancelled:
+            raise LeaseLost from None
+    except (OSError, *DATABASE_GONE):
+        # Stopped in the middle of a statement, a connection may break in many ways.
+        if not heartbeat.is_cancelled:
+            raise
+    return heartbeat.is_cancelled
+
+
+async def _cancel(database: Database, lease: Lease) -> None:
+    """End the run that was stopped in the middle of a phase, by another connection."""
+    await end_own_connection(database, lease)
+    connection = await database.connect(connection_name(lease.run_id))
+    try:
+        await end_cancelled(await _open_context(connection, lease))
+    finally:
+        connection.terminate()
 
 
 async def _execute(database: Database, lease: Lease, sources: Sources) -> None:
@@ -94,10 +124,13 @@ async def _execute(database: Database, lease: Lease, sources: Sources) -> None:
         await connection.execute("SET idle_in_transaction_session_timeout = '60s'")
         context = await _open_context(connection, lease)
         try:
+            if context.attempts > MAX_ATTEMPTS:
+                message = f"{MAX_ATTEMPTS} workers began this run and none ended it."
+                await _fail(context, Code.RUN_INTERNAL, message)
             await _run_phases(context, sources)
         except SourceError as error:
             await _fail(context, error.code, str(error))
-        except (LeaseLost, ConnectionError, *DATABASE_GONE):
+        except (LeaseLost, RunCancelled, ConnectionError, *DATABASE_GONE):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the run ends
             # A bug ends the run, and says so: a run must not stay under way for ever.
@@ -132,7 +165,7 @@ async def _open_context(connection: asyncpg.Connection, lease: Lease) -> RunCont
             lease.tenant_id,
             lease.run_id,
         )
-    context = RunContext(
+    return RunContext(
         connection=connection,
         lease=lease,
         staging=Staging(lease.run_id),
@@ -141,12 +174,8 @@ async def _open_context(connection: asyncpg.Connection, lease: Lease) -> RunCont
         provider=Provider(row["provider"]),
         integration_id=row["integration_id"],
         counts=json.loads(row["counts"]),
+        attempts=row["attempts"],
     )
-    if row["attempts"] > MAX_ATTEMPTS:
-        await _fail(
-            context, Code.RUN_INTERNAL, f"{MAX_ATTEMPTS} workers began this run and none ended it."
-        )
-    return context
 
 
 async def _run_phases(context: RunContext, sources: Sources) -> None:
@@ -163,7 +192,7 @@ async def _run_phases(context: RunContext, sources: Sources) -> None:
             case SyncRunState.APPLYING:
                 await _apply_or_plan_again(context)
             case _:
-                await summarise(context, is_held=await _is_held(context))
+                await summarise(context)
     log.info("run_ended", state=context.state.value)
 
 
@@ -190,8 +219,11 @@ async def _start_again_if_lost(context: RunContext) -> None:
         if await context.staging.is_whole(connection):
             return
     if context.state is SyncRunState.SUMMARISING:
-        is_held = await _is_held(context)
-        async with context.step(SyncRunState.HELD if is_held else SyncRunState.SUCCEEDED):
+        following = SyncRunState.SUCCEEDED
+        if await has_hold(context):
+            is_held = await is_all_held(context)
+            following = SyncRunState.HELD if is_held else SyncRunState.SUCCEEDED_WITH_HOLD
+        async with context.step(following):
             pass
     elif context.state in ACTIVE and context.state is not SyncRunState.FETCHING:
         async with context.step(SyncRunState.FETCHING):
@@ -199,7 +231,7 @@ async def _start_again_if_lost(context: RunContext) -> None:
 
 
 async def _apply_or_plan_again(context: RunContext) -> None:
-    if await _is_held(context):
+    if await is_all_held(context):
         async with context.step(SyncRunState.SUMMARISING):
             pass
         return
@@ -212,17 +244,6 @@ async def _apply_or_plan_again(context: RunContext) -> None:
             raise
         async with context.step(SyncRunState.PLANNING):
             pass
-
-
-async def _is_held(context: RunContext) -> bool:
-    async with context.transaction() as connection:
-        return bool(
-            await connection.fetchval(
-                "SELECT EXISTS (SELECT FROM holds WHERE tenant_id = $1 AND run_id = $2)",
-                context.tenant_id,
-                context.run_id,
-            )
-        )
 
 
 async def _fail(context: RunContext, code: Code, message: str) -> None:

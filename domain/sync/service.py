@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select, text
@@ -22,6 +22,25 @@ DELTA_PROVIDERS = frozenset({Provider.ONEROSTER, Provider.CLASSLINK, Provider.ON
 """Those that can tell what has changed since a moment."""
 
 
+class Asked(NamedTuple):
+    """What a run is for, beyond its mode; see SyncRun."""
+
+    approves_run_id: UUID | None = None
+    reverts_run_id: UUID | None = None
+    target: Mapping[str, Any] | None = None
+
+    def is_done_by(self, run: SyncRun) -> bool:
+        """Whether a run that is there already does this; whoever only wants a sync, has one."""
+        return (
+            run.reverts_run_id == self.reverts_run_id
+            and self.approves_run_id in (None, run.approves_run_id)
+            and self.target in (None, run.target)
+        )
+
+
+PLAIN = Asked()
+
+
 class Requested(NamedTuple):
     """`joined`: the run was there already, waiting or under way."""
 
@@ -38,10 +57,12 @@ async def request_run(  # noqa: PLR0913 - what a run is made of
     caller: Caller,
     now: datetime,
     sharing_rules: Mapping[SharingSubject, Sequence[str]] | None = None,
+    asked: Asked = PLAIN,
 ) -> Requested:
     """Join a waiting or running run of the same mode, or take the tenant's queued place.
 
-    `sharing_rules` are tried out by a preflight; without them it takes those that are saved.
+    `sharing_rules` are tried out by a preflight; without them it takes those that are saved. An
+    approval is given to a waiting run of the same mode, since that has not begun.
 
     Raises Conflict where another mode or a preview of other rules already waits there, or the
     integration is not active.
@@ -50,17 +71,13 @@ async def request_run(  # noqa: PLR0913 - what a run is made of
         raise InvalidInput("mode", f"{mode.value} cannot be started.")
     if sharing_rules is not None and mode is not SyncMode.PREFLIGHT:
         raise InvalidInput("mode", "Sharing rules are tried out by a preflight only.")
-    # Requests of one tenant take turns, so that two at once see each other's run.
-    await session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant_id, 0))"),
-        {"tenant_id": str(tenant_id)},
-    )
+    await take_turn(session, tenant_id=tenant_id)
     integration = await get_integration(session, tenant_id=tenant_id)
     _require_able(integration, mode)
     drafts = None
     if sharing_rules is not None:
         drafts = {subject.value: list(values) for subject, values in sharing_rules.items()}
-    joined = await _join(session, tenant_id=tenant_id, mode=mode, drafts=drafts)
+    joined = await _join(session, tenant_id=tenant_id, mode=mode, drafts=drafts, asked=asked)
     if joined is not None:
         enqueue(session, WAKE)
         return Requested(joined, joined=True)
@@ -75,6 +92,10 @@ async def request_run(  # noqa: PLR0913 - what a run is made of
         requested_at=now,
         size_class=len(str(expected)),
         progress={"read": 0, "expected": expected},
+        approves_run_id=asked.approves_run_id,
+        reverts_run_id=asked.reverts_run_id,
+        # Without a value the column stays NULL; None would be JSON's null.
+        **({} if asked.target is None else {"target": dict(asked.target)}),
         **({} if drafts is None else {"sharing_rules": drafts}),
     )
     session.add(run)
@@ -89,6 +110,14 @@ async def request_run(  # noqa: PLR0913 - what a run is made of
     )
     enqueue(session, WAKE)
     return Requested(run, joined=False)
+
+
+async def take_turn(session: AsyncSession, *, tenant_id: UUID) -> None:
+    """Requests of one tenant wait for each other, so that two at once see each other's run."""
+    await session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant_id, 0))"),
+        {"tenant_id": str(tenant_id)},
+    )
 
 
 def _require_able(integration: Integration, mode: SyncMode) -> None:
@@ -108,6 +137,7 @@ async def _join(
     tenant_id: UUID,
     mode: SyncMode,
     drafts: Mapping[str, list[str]] | None,
+    asked: Asked,
 ) -> SyncRun | None:
     """The unfinished run that does what is asked for. Raises Conflict if another is in the way."""
     unfinished = (
@@ -118,29 +148,40 @@ async def _join(
         )
     ).all()
     for run in unfinished:
-        if run.mode is mode and run.sharing_rules == drafts:
+        if run.mode is mode and run.sharing_rules == drafts and asked.is_done_by(run):
             return run
-    if any(run.mode is mode for run in unfinished):
+    if any(run.mode is mode and run.sharing_rules != drafts for run in unfinished):
         raise Conflict("A preview of other sharing rules is under way; try again after it.")
     for run in unfinished:
         if run.state is SyncRunState.QUEUED:
+            if _takes_approval(run, mode, asked):
+                run.approves_run_id = asked.approves_run_id
+                if asked.target is not None:
+                    run.target = dict(asked.target)
+                return run
             raise Conflict(
                 f"A run of mode {run.mode.value} is already waiting; try again after it."
             )
     return None
 
 
+def _takes_approval(run: SyncRun, mode: SyncMode, asked: Asked) -> bool:
+    return bool(asked.approves_run_id and run.mode is mode and run.approves_run_id is None)
+
+
 async def _last_size(session: AsyncSession, tenant_id: UUID) -> int:
     """The records that the tenant's last finished run read; 0 before the first.
 
-    A preflight reads as much, but the next run is measured by what was taken over.
+    A preflight reads as much, but the next run is measured by what was taken over; others read
+    little or nothing.
     """
     progress = await session.scalar(
         select(SyncRun.progress)
         .where(
             SyncRun.tenant_id == tenant_id,
             SyncRun.finished_at.is_not(None),
-            SyncRun.mode != SyncMode.PREFLIGHT,
+            SyncRun.mode.in_((SyncMode.FULL, SyncMode.DELTA)),
+            SyncRun.state != SyncRunState.CANCELLED,
         )
         .order_by(SyncRun.id.desc())
         .limit(1)

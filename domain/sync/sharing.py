@@ -24,13 +24,14 @@ _OF_GROUPS = (SharingSubject.COURSE, SharingSubject.SUBJECT, SharingSubject.TERM
 """Who only learns or teaches is left out with the last of their groups by these."""
 
 
-def _folded(column: str) -> str:
+def folded(column: str) -> str:
+    """SQL for a text as the values of rules, and what is expected, are compared with it."""
     return f'casefold(btrim({column}) COLLATE "pg_unicode_fast")'
 
 
 def _is_named(column: str) -> str:
     """Whether the rule `$1` names what the column says."""
-    return f"{_folded(column)} = ANY ($1)"
+    return f"{folded(column)} = ANY ($1)"
 
 
 def _has_named(column: str) -> str:
@@ -52,6 +53,12 @@ class _Filter(NamedTuple):
     is_parent: str = ""
 
 
+_NAMES = {
+    RecordType.SCHOOL: "s.name, s.number",
+    RecordType.GROUP: "s.name, s.code AS number",
+    RecordType.USER: "NULL AS name, NULL AS number",
+}
+"""What is noted of a record that is left out, for a preflight to tell."""
 _NOT_OF_COURSE = "(s.course_source_id = ANY ($2)) IS NOT TRUE"
 _LEFT_OUT_SCHOOLS = "SELECT l.source_id FROM left_out l WHERE l.record_type = 'SCHOOL'"
 _FILTERS = {
@@ -156,7 +163,7 @@ async def _unmatched(rules: Rules, subject: SharingSubject, values: Sequence[str
     )
     rows = await rules.connection.fetch(
         f"SELECT v.value FROM unnest($1::text[]) WITH ORDINALITY AS v (value, n)"
-        f" WHERE {_folded('v.value')} NOT IN (SELECT {_folded('w.word')}"
+        f" WHERE {folded('v.value')} NOT IN (SELECT {folded('w.word')}"
         f"  FROM (SELECT DISTINCT word FROM ({words}) a WHERE word IS NOT NULL) w) ORDER BY v.n",
         values,
     )
@@ -177,23 +184,24 @@ async def _note_unnamed_schools(rules: Rules) -> None:
 
 async def _filter(rules: Rules, subject: SharingSubject, values: Sequence[str]) -> None:
     chosen, staging = _FILTERS[subject], rules.context.staging
-    folded = await rules.connection.fetchval(
-        f"SELECT array_agg({_folded('v')}) FROM unnest($1::text[]) v", values
+    wanted = await rules.connection.fetchval(
+        f"SELECT array_agg({folded('v')}) FROM unnest($1::text[]) v", values
     )
     parents: list[str] = []
     if chosen.parents:
         parents = await rules.connection.fetchval(
             "SELECT coalesce(array_agg(s.source_id), '{}')"
             f" FROM {staging.of(chosen.parents)} s WHERE {chosen.is_parent}",
-            folded,
+            wanted,
         )
     for record_type, condition in chosen.leaves_out.items():
         await rules.execute(
             f"WITH left_out AS (SELECT * FROM {staging.left_out}),"
             f" gone AS (DELETE FROM {staging.of(record_type)} s WHERE {condition}"
-            "   AND $1::text[] IS NOT NULL AND $2::text[] IS NOT NULL RETURNING s.source_id)"
-            f" INSERT INTO {staging.left_out} SELECT $3, $4, source_id FROM gone",
-            folded,
+            "   AND $1::text[] IS NOT NULL AND $2::text[] IS NOT NULL"
+            f"  RETURNING s.source_id, {_NAMES[record_type]})"
+            f" INSERT INTO {staging.left_out} SELECT $3, $4, source_id, name, number FROM gone",
+            wanted,
             parents,
             _RANKS[subject],
             record_type.value,

@@ -57,11 +57,20 @@ _NOTES = {
     "problems": (
         "code text NOT NULL, record_type text NOT NULL, source_id text, field text,"
         " expected text, found text, place text, cause text, record jsonb,"
-        " rejects boolean NOT NULL DEFAULT false, is_planned boolean NOT NULL DEFAULT false"
+        " rejects boolean NOT NULL DEFAULT false, is_planned boolean NOT NULL DEFAULT false,"
+        # Where it is another than the code's.
+        " severity text"
     ),
     "ignored": "record_type text NOT NULL, source_id text NOT NULL, reason text NOT NULL",
     "deleted": "record_type text NOT NULL, source_id text NOT NULL",
-    "left_out": "rank smallint NOT NULL, record_type text NOT NULL, source_id text NOT NULL",
+    "left_out": (
+        "rank smallint NOT NULL, record_type text NOT NULL, source_id text NOT NULL,"
+        " name text, number text"
+    ),
+    "links": "record_type text NOT NULL, source_id text NOT NULL, id uuid NOT NULL, reason text",
+    "settled": "record_type text NOT NULL, id uuid NOT NULL",
+    "churn": "record_type text NOT NULL, gone bigint NOT NULL, alike bigint NOT NULL",
+    "unmatched": "record_type text NOT NULL, id uuid NOT NULL",
     "marker": "is_whole boolean NOT NULL",
 }
 
@@ -97,6 +106,26 @@ class Staging:
     def left_out(self) -> str:
         """What the sharing rules left out, with the rank of the rule's subject."""
         return self.table("left_out")
+
+    @property
+    def links(self) -> str:
+        """Stored records that the feed calls by another source id than they have."""
+        return self.table("links")
+
+    @property
+    def settled(self) -> str:
+        """Records from before rostering that this run closes, unless one is linked."""
+        return self.table("settled")
+
+    @property
+    def churn(self) -> str:
+        """By type, how many records are gone and how many of them have come back renamed."""
+        return self.table("churn")
+
+    @property
+    def unmatched(self) -> str:
+        """Who was not found at a new provider."""
+        return self.table("unmatched")
 
     async def create(self, connection: asyncpg.Connection) -> None:
         """Anew and empty, whatever an earlier attempt left."""

@@ -5,37 +5,66 @@ import asyncpg
 from domain.sync.context import RunContext
 from domain.sync.fetch import delta_types
 from domain.sync.models import SyncMode, SyncRunState
-from domain.validation.codes import RULES, Severity
+from domain.sync.observations import observe
+from domain.validation.codes import COUNTED, RULES, Severity
 
-# How many students of a school are in several classes is another number every day.
+_COUNTED = ", ".join(f"'{code.value}'" for code in sorted(COUNTED))
 _FINGERPRINT = (
-    "md5(ROW(p.code, p.record_type, p.source_id, p.field, CASE p.code"
-    " WHEN 'ID_DUPLICATE' THEN p.record::text WHEN 'STUDENT_MULTI_GROUP' THEN NULL"
+    "md5(ROW(p.code, p.record_type, p.source_id, p.field, CASE"
+    f" WHEN p.code = 'ID_DUPLICATE' THEN p.record::text WHEN p.code IN ({_COUNTED}) THEN NULL"
     " ELSE p.found END)::text)::uuid"
 )
 
 
-async def summarise(context: RunContext, *, is_held: bool) -> None:
-    """Of a preflight nothing stays but the run itself, with its counts and changes."""
+async def summarise(context: RunContext) -> None:
+    """Of a preflight nothing stays but the run itself, with its counts, changes and report."""
     is_preflight = context.mode is SyncMode.PREFLIGHT
-    following = SyncRunState.SUCCEEDED if is_preflight else await _end(context, is_held=is_held)
+    waits = not is_preflight and await has_hold(context)
+    following = SyncRunState.SUCCEEDED if is_preflight else await _end(context, waits=waits)
     async with context.step(following) as connection:
         if not is_preflight:
+            await observe(context, connection)
             await _store_errors(context, connection)
-        if not is_preflight and not is_held:
-            await _resolve_errors(context, connection)
-            await _end_holds(context, connection)
+            if following is not SyncRunState.HELD:
+                await _resolve_errors(context, connection)
+        if context.mode is SyncMode.FULL:
+            await _end_former_holds(context, connection)
+        if context.mode in (SyncMode.FULL, SyncMode.DELTA) and not waits:
             await _move_cursors(context, connection)
         await context.staging.drop(connection)
 
 
-async def _end(context: RunContext, *, is_held: bool) -> SyncRunState:
-    if is_held:
-        return SyncRunState.HELD
+async def has_hold(context: RunContext) -> bool:
+    """Whether something of the plan waits."""
+    async with context.transaction() as connection:
+        return bool(
+            await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM holds WHERE tenant_id = $1 AND run_id = $2)",
+                context.tenant_id,
+                context.run_id,
+            )
+        )
+
+
+async def is_all_held(context: RunContext) -> bool:
+    """Whether nothing of the plan may be applied: then the run ends without applying."""
+    return await has_hold(context) and not any(
+        numbers.get(action, 0)
+        for numbers in context.counts.values()
+        for action in ("created", "updated", "archived", "restored")
+    )
+
+
+async def _end(context: RunContext, *, waits: bool) -> SyncRunState:
+    if waits:
+        is_held = await is_all_held(context)
+        return SyncRunState.HELD if is_held else SyncRunState.SUCCEEDED_WITH_HOLD
     async with context.transaction() as connection:
         errors = await connection.fetchval(
-            f"SELECT EXISTS (SELECT FROM {context.staging.problems} WHERE code = ANY ($1))",
+            f"SELECT EXISTS (SELECT FROM {context.staging.problems}"
+            "  WHERE severity = $2 OR (severity IS NULL AND code = ANY ($1)))",
             [code.value for code, rule in RULES.items() if rule.severity is Severity.ERROR],
+            Severity.ERROR.value,
         )
     return SyncRunState.SUCCEEDED_WITH_ERRORS if errors else SyncRunState.SUCCEEDED
 
@@ -43,13 +72,16 @@ async def _end(context: RunContext, *, is_held: bool) -> SyncRunState:
 async def _store_errors(context: RunContext, connection: asyncpg.Connection) -> None:
     """New ones open, those seen again count one run more.
 
-    An accepted one stays accepted: another value is another fingerprint.
+    An accepted one stays accepted: another value is another fingerprint. Unless it is an error
+    by now, since the tenant requires more: errors cannot be accepted.
     """
+    opens = "v.state = 'RESOLVED' OR (excluded.severity = 'ERROR' AND v.severity <> 'ERROR')"
     await connection.execute(
         "INSERT INTO validation_errors AS v (tenant_id, fingerprint, state, code, severity,"
         "  record_type, source_id, field, expected, found, place, cause, record,"
         "  first_seen_run_id, first_seen_at, last_seen_run_id, last_seen_at, runs)"
-        f" SELECT DISTINCT ON (f.fingerprint) $1, f.fingerprint, 'OPEN', f.code, r.severity,"
+        f" SELECT DISTINCT ON (f.fingerprint) $1, f.fingerprint, 'OPEN', f.code,"
+        "  coalesce(f.severity, r.severity),"
         "  f.record_type, f.source_id, f.field, f.expected, f.found, f.place,"
         "  coalesce(f.cause, f.record_type || coalesce(' ' || f.source_id, '')), f.record,"
         "  $2, now(), $2, now(), 1"
@@ -58,8 +90,11 @@ async def _store_errors(context: RunContext, connection: asyncpg.Connection) -> 
         " ON CONFLICT (tenant_id, fingerprint) DO UPDATE SET"
         "  last_seen_run_id = $2, last_seen_at = now(), runs = v.runs + 1,"
         "  expected = excluded.expected, found = excluded.found, place = excluded.place,"
-        "  record = excluded.record,"
-        "  state = CASE v.state WHEN 'RESOLVED' THEN 'OPEN' ELSE v.state END, resolved_at = NULL",
+        "  record = excluded.record, severity = excluded.severity, resolved_at = NULL,"
+        f" state = CASE WHEN {opens} THEN 'OPEN' ELSE v.state END,"
+        f" accepted_at = CASE WHEN {opens} THEN NULL ELSE v.accepted_at END,"
+        f" accepted_by = CASE WHEN {opens} THEN NULL ELSE v.accepted_by END,"
+        f" accepted_note = CASE WHEN {opens} THEN NULL ELSE v.accepted_note END",
         context.tenant_id,
         context.run_id,
         [code.value for code in RULES],
@@ -88,13 +123,14 @@ async def _resolve_errors(context: RunContext, connection: asyncpg.Connection) -
     )
 
 
-async def _end_holds(context: RunContext, connection: asyncpg.Connection) -> None:
-    """A run that goes through ends what waited before it."""
+async def _end_former_holds(context: RunContext, connection: asyncpg.Connection) -> None:
+    """A new look at the whole roster ends what waited: it is within limits now, or waits anew."""
     await connection.execute(
         "UPDATE holds SET ended_at = now(), ended_by = $2"
-        " WHERE tenant_id = $1 AND ended_at IS NULL",
+        " WHERE tenant_id = $1 AND ended_at IS NULL AND run_id <> $3",
         context.tenant_id,
         f"run {context.run_id}",
+        context.run_id,
     )
 
 

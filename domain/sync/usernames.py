@@ -9,7 +9,10 @@ from domain.sync.entities import USERS
 from domain.sync.staging import MAPPED
 from domain.validation.codes import Code
 
-_FOLDED = 'casefold({}.username COLLATE "pg_unicode_fast")'
+
+def folded(row: str) -> str:
+    """SQL for the username of a row as two are compared: see users.username_key."""
+    return f'casefold({row}.username COLLATE "pg_unicode_fast")'
 
 
 async def reject_taken_usernames(context: RunContext, connection: asyncpg.Connection) -> None:
@@ -27,7 +30,7 @@ async def reject_taken_usernames(context: RunContext, connection: asyncpg.Connec
 async def _reject_once(context: RunContext, connection: asyncpg.Connection) -> bool:
     table = context.staging.of(RecordType.USER)
     everybody = (
-        f"SELECT {_FOLDED.format('s')} AS key, s.username, s.source_id, s.read_at,"
+        f"SELECT {folded('s')} AS key, s.username, s.source_id, s.read_at,"
         f"  s.is_stored, false AS is_other FROM {table} s"
         " UNION ALL"
         " SELECT u.username_key, u.username, coalesce(u.source_id, u.id::text), NULL, true, true"

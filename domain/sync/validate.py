@@ -29,6 +29,7 @@ from domain.sync.rules import (
 )
 from domain.sync.sharing import leave_out
 from domain.sync.staging import MAPPED
+from domain.sync.stays import note_stays_of_other_days
 from domain.validation.codes import Code
 
 
@@ -37,6 +38,7 @@ async def validate(context: RunContext) -> None:
         rules = Rules(context, connection, frozenset(await delta_types(context, connection)))
         for record_type in RecordType:
             await context.staging.analyze(connection, record_type)
+        await _forget_unused_files(rules)
         for entity in ENTITIES:
             await _reject_duplicates(rules, entity)
         for entity in ENTITIES:
@@ -47,12 +49,34 @@ async def validate(context: RunContext) -> None:
         await require_eligible_students(rules)
         await give_schools(rules)
         await leave_out(rules)
+        await _note_left_out_schools(rules)
         await propose_matches(rules)
         await _check_schools(rules)
         await _check_groups(rules)
         await check_users(rules)
         await _note_empty_groups(rules)
         await note_students_of_several_groups(rules)
+        await note_stays_of_other_days(rules)
+
+
+async def _forget_unused_files(rules: Rules) -> None:
+    """An optional file is missed only where something is stored that once stood in it."""
+    problems = rules.context.staging.problems
+    tables = {entity.record_type: entity.table for entity in ENTITIES}
+    tables[RecordType.MEMBERSHIP] = "memberships"
+    code = Code.FILE_SET_CHANGED.value
+    rows = await rules.connection.fetch(
+        f"SELECT DISTINCT record_type FROM {problems} WHERE code = $1", code
+    )
+    for name in (row["record_type"] for row in rows):
+        await rules.execute(
+            f"DELETE FROM {problems} WHERE code = $2 AND record_type = $3 AND NOT EXISTS ("
+            f"  SELECT FROM {tables[RecordType(name)]}"
+            "   WHERE tenant_id = $1 AND origin = 'PROVIDER' AND archived_at IS NULL)",
+            rules.context.tenant_id,
+            code,
+            name,
+        )
 
 
 async def _reject_duplicates(rules: Rules, entity: Entity) -> None:
@@ -103,6 +127,44 @@ async def _check_schools(rules: Rules) -> None:
             f" AND NOT EXISTS (SELECT FROM {staging.left_out} l"
             "   WHERE l.record_type = 'SCHOOL' AND l.source_id = s.parent_source_id)"
         ),
+    )
+    await _break_cycles(rules)
+
+
+async def _break_cycles(rules: Rules) -> None:
+    """A school cannot be above itself, whatever lies between."""
+    schools = rules.table(SCHOOLS)
+    await drop_missing_reference(
+        rules,
+        SCHOOLS,
+        Finding(
+            Code.ORG_CYCLE,
+            "parentSourcedId",
+            "an organisation above it",
+            "s.parent_source_id",
+            "'SCHOOL ' || s.source_id",
+        ),
+        column="parent_source_id",
+        where=(
+            "s.source_id IN (WITH RECURSIVE above AS ("
+            f"   SELECT source_id AS id, parent_source_id AS at FROM {schools}"
+            "   WHERE parent_source_id IS NOT NULL"
+            "   UNION"
+            f"  SELECT a.id, p.parent_source_id FROM above a JOIN {schools} p"
+            "    ON p.source_id = a.at AND p.parent_source_id IS NOT NULL)"
+            " SELECT id FROM above WHERE id = at)"
+        ),
+    )
+
+
+async def _note_left_out_schools(rules: Rules) -> None:
+    await rules.execute(
+        f"INSERT INTO {rules.context.staging.problems} {SAID}"
+        " SELECT $1, l.record_type, l.source_id, NULL, 'a school of the sharing rules',"
+        "  l.source_id, 'SHARING RULES', NULL, false"
+        f" FROM {rules.context.staging.left_out} l WHERE l.record_type = $2",
+        Code.SCHOOL_NOT_IN_SCOPE.value,
+        RecordType.SCHOOL.value,
     )
 
 

@@ -43,6 +43,7 @@ class Code(StrEnum):
     FILE_ROW_WIDTH = "FILE_ROW_WIDTH"
     FILE_EMPTY = "FILE_EMPTY"
     FILE_CHANGED = "FILE_CHANGED"
+    FILE_SET_CHANGED = "FILE_SET_CHANGED"
     MANIFEST_VERSION = "MANIFEST_VERSION"
     MANIFEST_MODE = "MANIFEST_MODE"
     MANIFEST_MISMATCH = "MANIFEST_MISMATCH"
@@ -81,6 +82,8 @@ class Code(StrEnum):
     # school
     ORG_TYPE_WRONG = "ORG_TYPE_WRONG"
     ORG_PARENT_MISSING = "ORG_PARENT_MISSING"
+    ORG_CYCLE = "ORG_CYCLE"
+    SCHOOL_NOT_IN_SCOPE = "SCHOOL_NOT_IN_SCOPE"
     # term and course
     TERM_MISSING = "TERM_MISSING"
     COURSE_REF_MISSING = "COURSE_REF_MISSING"
@@ -90,13 +93,17 @@ class Code(StrEnum):
     CLASS_NO_TEACHER = "CLASS_NO_TEACHER"
     CLASS_EMPTY = "CLASS_EMPTY"
     CLASS_NAME_DUPLICATE = "CLASS_NAME_DUPLICATE"
+    CLASS_GRADE_UNMAPPED = "CLASS_GRADE_UNMAPPED"
+    CLASS_TEACHER_OTHER_SCHOOL = "CLASS_TEACHER_OTHER_SCHOOL"
     # user
     USER_NAME_MISSING = "USER_NAME_MISSING"
     USER_LOGIN_MISSING = "USER_LOGIN_MISSING"
     USER_LOGIN_TAKEN = "USER_LOGIN_TAKEN"
     USER_LOGIN_CASE_CLASH = "USER_LOGIN_CASE_CLASH"
+    USER_SECOND_ID_TAKEN = "USER_SECOND_ID_TAKEN"
     USER_EMAIL_INVALID = "USER_EMAIL_INVALID"
     USER_EMAIL_DUPLICATE = "USER_EMAIL_DUPLICATE"
+    USER_EMAIL_DOMAIN = "USER_EMAIL_DOMAIN"
     USER_ROLE_UNKNOWN = "USER_ROLE_UNKNOWN"
     USER_MULTI_ROLE = "USER_MULTI_ROLE"
     USER_NO_SCHOOL = "USER_NO_SCHOOL"
@@ -111,6 +118,8 @@ class Code(StrEnum):
     ENR_USER_MISSING = "ENR_USER_MISSING"
     ENR_CLASS_MISSING = "ENR_CLASS_MISSING"
     ENR_ROLE_INVALID = "ENR_ROLE_INVALID"
+    ENR_SCHOOL_MISMATCH = "ENR_SCHOOL_MISMATCH"
+    ENR_OUTSIDE_DATES = "ENR_OUTSIDE_DATES"
     # run
     HOLD_TYPE_EMPTY = "HOLD_TYPE_EMPTY"
     HOLD_SHARING_CHANGE = "HOLD_SHARING_CHANGE"
@@ -141,6 +150,10 @@ class Rule(NamedTuple):
 
 _STOPPED = "The run stopped and nothing was changed."
 _SKIPPED = "The record was not applied; what was stored of it before stays as it was."
+_REQUIRED = (
+    "The record was not applied, since the tenant requires it; what was stored of it before stays"
+    " as it was."
+)
 _DROPPED = "The value was left out; the rest of the record was applied."
 _NOTED = "Nothing was changed for it; this is a note."
 _UNLINKED = "The enrollment was left out; the rest of the roster was applied."
@@ -196,6 +209,11 @@ RULES: dict[Code, Rule] = {
     Code.FILE_CHANGED: Rule(
         F, D, "A file changed while it was being read", _STOPPED,
         "Sync again when the export has ended.",
+    ),
+    Code.FILE_SET_CHANGED: Rule(
+        W, D, "A file that came before is missing",
+        "Nothing was said about its records, so all of them stay as they are.",
+        "Put the file into the package again; to archive its records send it with a header alone.",
     ),
     Code.MANIFEST_VERSION: Rule(
         F, D, "The manifest names a version that is not 1.1 or 1.2", _STOPPED, _EXPORT,
@@ -294,6 +312,14 @@ RULES: dict[Code, Rule] = {
     Code.ORG_PARENT_MISSING: Rule(
         W, D, "The parent of a school is not in the feed", _DROPPED, _SIS,
     ),
+    Code.ORG_CYCLE: Rule(
+        W, D, "Schools are one another's parents", _DROPPED, _SIS,
+    ),
+    Code.SCHOOL_NOT_IN_SCOPE: Rule(
+        I, A, "A school is left out by the sharing rules",
+        "The school, its classes and its people were not taken over.",
+        "Nothing if it is meant so; otherwise add the school to the sharing rules.",
+    ),
     Code.TERM_MISSING: Rule(
         W, D, "A class names a term that is not in the feed",
         "The class was applied without that term.", _SIS,
@@ -314,6 +340,14 @@ RULES: dict[Code, Rule] = {
     Code.CLASS_NAME_DUPLICATE: Rule(
         W, D, "Two classes of a school have the same name and term", "Both were applied.", _SIS,
     ),
+    Code.CLASS_GRADE_UNMAPPED: Rule(
+        W, D, "A grade of a class is not in the vocabulary", _DROPPED, _SIS,
+    ),
+    Code.CLASS_TEACHER_OTHER_SCHOOL: Rule(
+        I, D, "A class is taught by somebody of another school",
+        "The class was applied with its teachers.",
+        "Nothing if it is meant so; otherwise add the school to the teacher's.",
+    ),
     Code.USER_NAME_MISSING: Rule(
         E, D, "A person has neither given nor family name", _SKIPPED, _SIS,
     ),
@@ -326,9 +360,18 @@ RULES: dict[Code, Rule] = {
         E, D, "Two usernames differ only by upper and lower case", _SKIPPED,
         "Give one of the two another username in the student information system.",
     ),
+    Code.USER_SECOND_ID_TAKEN: Rule(
+        W, D, "Several students have the same student number",
+        "All were applied.",
+        "Give each of them a number of their own in the student information system.",
+    ),
     Code.USER_EMAIL_INVALID: Rule(W, D, "An email address is not valid", _DROPPED, _SIS),
     Code.USER_EMAIL_DUPLICATE: Rule(
         W, D, "Several people have the same email address", "All were applied.", _SIS,
+    ),
+    Code.USER_EMAIL_DOMAIN: Rule(
+        W, A, "An email address is not of the tenant's domains", "The person was applied with it.",
+        "Add the domain in the integration, or correct the address at the provider.",
     ),
     Code.USER_ROLE_UNKNOWN: Rule(
         W, A, "A role is not in the role map",
@@ -376,6 +419,15 @@ RULES: dict[Code, Rule] = {
     Code.ENR_ROLE_INVALID: Rule(
         E, D, "The role of an enrollment is not known",
         "The enrollment was left out; a membership that it had before stays.", _SIS,
+    ),
+    Code.ENR_SCHOOL_MISMATCH: Rule(
+        W, D, "Students are in a class of a school that is not theirs",
+        "All memberships were applied.",
+        "Nothing if it is meant so; otherwise correct the students' school or their enrollments.",
+    ),
+    Code.ENR_OUTSIDE_DATES: Rule(
+        I, D, "Enrollments have ended or begin later", "All memberships were applied.",
+        "Nothing if it is meant so; otherwise leave ended enrollments out of the export.",
     ),
     Code.HOLD_TYPE_EMPTY: Rule(
         H, D, "Every record of a type is gone", "The run waits; nothing was changed.",
@@ -444,3 +496,23 @@ RULES: dict[Code, Rule] = {
         "Tell support the id of the run; the next run tries again.",
     ),
 }  # fmt: skip
+
+COUNTED = frozenset(
+    {
+        Code.STUDENT_MULTI_GROUP,
+        Code.CLASS_TEACHER_OTHER_SCHOOL,
+        Code.ENR_SCHOOL_MISMATCH,
+        Code.ENR_OUTSIDE_DATES,
+        Code.LICENCE_NEAR,
+    }
+)
+"""Codes of which one problem stands for several records: how many is another number every day.
+
+It is the same problem all the same. `record.concerned` is the number.
+"""
+
+
+def effect_of(code: str, severity: Severity) -> str:
+    """What Homerow did. A tenant's requirement makes an error of what is none otherwise (V6)."""
+    rule = RULES[Code(code)]
+    return _REQUIRED if severity is Severity.ERROR is not rule.severity else rule.effect

@@ -22,7 +22,9 @@ class ValidationError(TenantRow, Base):
     """`fingerprint` tells the same problem in later runs: code, record, field and value.
 
     `cause` groups errors that one correction mends: all enrollments of one missing class have
-    the cause "GROUP <its source id>". `record` is the mapped source record.
+    the cause "GROUP <its source id>". `record` is the mapped source record; of a problem that
+    stands for several records, how many they are and some of their ids: {concerned, examples}.
+    Who has accepted it is known until it is opened again.
     """
 
     __tablename__ = "validation_errors"
@@ -52,3 +54,4 @@ class ValidationError(TenantRow, Base):
     resolved_at: Mapped[datetime | None]
     accepted_at: Mapped[datetime | None]
     accepted_by: Mapped[str | None]
+    accepted_note: Mapped[str | None]

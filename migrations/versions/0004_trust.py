@@ -172,7 +172,11 @@ def _columns() -> dict[str, tuple[sa.Column[object], ...]]:
             ),
         ),
         "users": (sa.Column("merged_into_id", sa.Uuid(), nullable=True),),
-        "validation_errors": (_moment("accepted_at"), sa.Column("accepted_by", sa.Text())),
+        "validation_errors": (
+            _moment("accepted_at"),
+            sa.Column("accepted_by", sa.Text()),
+            sa.Column("accepted_note", sa.Text()),
+        ),
     }
 
 
@@ -331,6 +335,7 @@ def _raise_walls() -> None:
     op.execute("GRANT INSERT, DELETE ON preflight_items TO homerow_worker")
     op.execute("GRANT DELETE ON match_candidates TO homerow_worker")
     op.execute("GRANT UPDATE (rostered_at) ON integrations TO homerow_worker")
+    op.execute("GRANT UPDATE (held_by) ON sync_changes TO homerow_worker")
     op.execute("GRANT INSERT, UPDATE ON onboarding_steps TO homerow_worker")
     op.execute("GRANT DELETE ON onboarding_steps, hold_limits, requirements TO homerow_api")
     # Whoever was there before rostering brings settings and progress along; a worker may add
@@ -345,6 +350,7 @@ def downgrade() -> None:
     for name in FUNCTION_ROLES:
         op.execute(f"DROP FUNCTION {name}")
     op.execute("REVOKE UPDATE (rostered_at) ON integrations FROM homerow_worker")
+    op.execute("REVOKE UPDATE (held_by) ON sync_changes FROM homerow_worker")
     for grant in (
         "INSERT ON progress, training_settings FROM homerow_worker",
         "DELETE ON onboarding_steps, hold_limits, requirements FROM homerow_api",

@@ -1,0 +1,121 @@
+"""Approvals: which records of a plan that would wait an administrator has seen and let go.
+
+What is approved is the set of records that were shown, with what was shown of them: the same
+number of others waits again, and so does one of which something else would be changed now.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from domain.people.callers import COMMAND_LINE
+from domain.roster.records import RecordType
+from domain.sync.context import RunContext
+from domain.sync.models import SyncMode
+from domain.sync.onboarding import valid_approval
+from domain.validation.codes import Code
+
+WITH_LICENCES = "with_licences"
+"""In a run's target: whoever approved may go beyond the licences."""
+
+
+class Approval(NamedTuple):
+    """`run_ids` are the runs whose shown records are let go.
+
+    `is_demanded`: of a first sync nothing else may be taken over. `with_licences`: who waits for
+    a licence is let go too.
+    """
+
+    run_ids: Sequence[UUID] = ()
+    is_demanded: bool = False
+    with_licences: bool = False
+
+
+async def find_approval(context: RunContext, connection: asyncpg.Connection) -> Approval:
+    """Of a preflight nothing is approved: it shows what would have to be."""
+    row = await connection.fetchrow(
+        "SELECT r.requested_by, r.approves_run_id, i.rostered_at,"
+        " coalesce((r.target ->> $4)::boolean, false) AS with_licences"
+        " FROM sync_runs r JOIN integrations i"
+        "  ON i.tenant_id = r.tenant_id AND i.id = $3 WHERE r.tenant_id = $1 AND r.id = $2",
+        context.tenant_id,
+        context.run_id,
+        context.integration_id,
+        WITH_LICENCES,
+    )
+    if context.mode not in (SyncMode.FULL, SyncMode.DELTA):
+        return Approval()
+    run_ids = [row["approves_run_id"]] if row["approves_run_id"] else []
+    if row["rostered_at"] is not None:
+        return Approval(run_ids, with_licences=row["with_licences"])
+    if not run_ids:
+        approved = await valid_approval(
+            connection, tenant_id=context.tenant_id, integration_id=context.integration_id
+        )
+        run_ids = [approved] if approved else []
+    return Approval(
+        run_ids,
+        is_demanded=not await _is_first_and_harmless(context, connection, row["requested_by"]),
+        with_licences=row["with_licences"],
+    )
+
+
+async def _is_first_and_harmless(
+    context: RunContext, connection: asyncpg.Connection, requested_by: str
+) -> bool:
+    """An operator at the command line approves by asking, where nobody is there yet to be lost."""
+    return requested_by == COMMAND_LINE.actor and not await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM users WHERE tenant_id = $1)", context.tenant_id
+    )
+
+
+async def release(
+    context: RunContext, connection: asyncpg.Connection, approval: Approval, *, holds_all: bool
+) -> None:
+    """Let go what was approved. Memberships that come follow their people and groups."""
+    approved = context.staging.table("approved")
+    await connection.execute(f"DROP TABLE IF EXISTS {approved}")
+    await connection.execute(
+        f"CREATE UNLOGGED TABLE {approved} (record_type text, action text, source_id text,"
+        " record_id uuid, new_values jsonb)"
+    )
+    await connection.execute(
+        f"INSERT INTO {approved} SELECT record_type, action, source_id, record_id, new_values"
+        " FROM sync_changes WHERE tenant_id = $1 AND run_id = ANY ($2)"
+        "  AND held_by IS DISTINCT FROM $3",
+        context.tenant_id,
+        list(approval.run_ids),
+        None if approval.with_licences else Code.LICENCE_LIMIT.value,
+    )
+    await connection.execute(f"ANALYZE {approved}")
+    for record_type in RecordType:
+        await _release_shown(context, connection, record_type)
+    if holds_all:
+        await connection.execute(
+            f"UPDATE {context.staging.work(RecordType.MEMBERSHIP)} SET held_by = NULL"
+            " WHERE action <> 'ARCHIVE' AND held_by IS NOT NULL"
+        )
+
+
+async def _release_shown(
+    context: RunContext, connection: asyncpg.Connection, record_type: RecordType
+) -> None:
+    work, approved = context.staging.work(record_type), context.staging.table("approved")
+    if record_type is not RecordType.MEMBERSHIP:
+        await connection.execute(
+            f"UPDATE {work} w SET held_by = NULL FROM {approved} a"
+            " WHERE w.held_by IS NOT NULL AND w.action = 'CREATE' AND a.action = 'CREATE'"
+            "  AND a.record_type = $1 AND a.source_id = w.source_id",
+            record_type.value,
+        )
+    await connection.execute(
+        f"UPDATE {work} w SET held_by = NULL FROM {approved} a, sync_changes c"
+        " WHERE w.held_by IS NOT NULL AND a.record_type = $3 AND a.record_id = w.id"
+        "  AND a.action = w.action AND c.tenant_id = $1 AND c.run_id = $2"
+        "  AND c.record_type = $3 AND c.record_id = w.id AND c.new_values = a.new_values",
+        context.tenant_id,
+        context.run_id,
+        record_type.value,
+    )

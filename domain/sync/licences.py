@@ -1,0 +1,124 @@
+"""Licences: who of the students that arrive gets one (product.md T9).
+
+Nobody who has one loses it. Those who arrive are taken in the tenant's order: whoever was here
+before comes back first, then in the order of the feed; or by the schools that come first.
+"""
+
+import asyncpg
+
+from domain.roster.records import RecordType
+from domain.sync.approvals import Approval
+from domain.sync.context import RunContext
+from domain.sync.decide import Reason, seats_short
+from domain.tenants.models import LicenceOrder
+from domain.validation.codes import Code
+
+NEAR_PERCENT = 90
+
+
+def needs_seat(row: str) -> str:
+    """SQL for whether a person takes a licence, if they are live."""
+    return f"('STUDENT' = ANY ({row}.roles) AND {row}.is_enabled AND {row}.is_eligible)"
+
+
+def order_of_seats(licence_order: str | None, schools: str) -> str:
+    """SQL for the order in which those who arrive are taken.
+
+    `schools` is the list of those that come first. Of a row `a` are id, action and read_at, and
+    `sc` is the person's first school.
+    """
+    by_school = (
+        f"array_position({schools}, sc.id) NULLS LAST, "
+        if licence_order == LicenceOrder.SCHOOL_PRIORITY
+        else ""
+    )
+    return (
+        f"{by_school}a.action = 'CREATE', CASE WHEN a.action <> 'CREATE' THEN a.id END, a.read_at"
+    )
+
+
+async def hold_beyond_seats(
+    context: RunContext, connection: asyncpg.Connection, approval: Approval
+) -> list[Reason]:
+    """Mark the students for whom there is no licence."""
+    settings = await connection.fetchrow(
+        "SELECT licence_limit, licence_order, licence_school_ids FROM subscriptions"
+        " WHERE tenant_id = $1",
+        context.tenant_id,
+    )
+    if settings is None or settings["licence_limit"] is None:
+        return []
+    limit = settings["licence_limit"]
+    staying = await _staying(context, connection)
+    arriving = await connection.fetchval(
+        f"SELECT count(*) FROM ({_arriving(context)}) a", context.tenant_id
+    )
+    short = seats_short(limit=limit, staying=staying, arriving=arriving)
+    if not short and staying + arriving > limit * NEAR_PERCENT / 100:
+        await _tell_that_few_are_left(context, connection, staying + arriving, limit)
+    if short and not approval.with_licences:
+        await _hold_last(context, connection, settings, arriving - short)
+        return [Reason(Code.LICENCE_LIMIT, RecordType.USER, short, limit)]
+    return []
+
+
+def _arriving(context: RunContext) -> str:
+    """SQL for the rows of the work table that would take a licence; `$1` is the tenant."""
+    staging = context.staging
+    return (
+        "SELECT w.id, w.action, s.read_at, s.school_source_ids"
+        f" FROM {staging.work(RecordType.USER)} w"
+        f" JOIN {staging.of(RecordType.USER)} s ON s.source_id = w.source_id"
+        " LEFT JOIN users u ON u.tenant_id = $1 AND u.id = w.id"
+        " WHERE w.held_by IS NULL AND w.action IN ('CREATE', 'RESTORE', 'UPDATE')"
+        f" AND {needs_seat('s')}"
+        f" AND NOT coalesce(u.archived_at IS NULL AND {needs_seat('u')}, false)"
+    )
+
+
+async def _staying(context: RunContext, connection: asyncpg.Connection) -> int:
+    """Those who have a licence, without those who give it back now."""
+    staging = context.staging
+    return int(
+        await connection.fetchval(
+            "SELECT count(*) FROM users u WHERE u.tenant_id = $1 AND u.archived_at IS NULL"
+            f" AND {needs_seat('u')} AND NOT EXISTS ("
+            f"  SELECT FROM {staging.work(RecordType.USER)} w"
+            f"  LEFT JOIN {staging.of(RecordType.USER)} s ON s.source_id = w.source_id"
+            "   WHERE w.id = u.id AND w.held_by IS NULL AND (w.action = 'ARCHIVE'"
+            f"   OR (w.action = 'UPDATE' AND NOT ({needs_seat('s')}))))",
+            context.tenant_id,
+        )
+    )
+
+
+async def _hold_last(
+    context: RunContext, connection: asyncpg.Connection, settings: asyncpg.Record, seats: int
+) -> None:
+    await connection.execute(
+        f"UPDATE {context.staging.work(RecordType.USER)} w SET held_by = $4"
+        " FROM (SELECT a.id, row_number() OVER ("
+        f"   ORDER BY {order_of_seats(settings['licence_order'], '$2')}) AS place"
+        f"  FROM ({_arriving(context)}) a"
+        "   LEFT JOIN schools sc ON sc.tenant_id = $1 AND sc.source_id = a.school_source_ids[1]"
+        "   WHERE $2::uuid[] IS NOT NULL) ranked"
+        " WHERE ranked.id = w.id AND ranked.place > $3",
+        context.tenant_id,
+        settings["licence_school_ids"],
+        seats,
+        Code.LICENCE_LIMIT.value,
+    )
+
+
+async def _tell_that_few_are_left(
+    context: RunContext, connection: asyncpg.Connection, needed: int, limit: int
+) -> None:
+    problems = context.staging.problems
+    await connection.execute(f"DELETE FROM {problems} WHERE code = $1", Code.LICENCE_NEAR.value)
+    await connection.execute(
+        f"INSERT INTO {problems} (code, record_type, expected, found, cause)"
+        " VALUES ($1, 'USER', $2, $3, 'LICENCES')",
+        Code.LICENCE_NEAR.value,
+        f"at most {NEAR_PERCENT} % of {limit} licences used",
+        f"{needed} used",
+    )

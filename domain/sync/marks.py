@@ -1,0 +1,113 @@
+"""Marks: which planned changes a reason to wait is about."""
+
+from collections.abc import Callable, Mapping
+
+from domain.roster.records import RecordType
+from domain.sync.context import RunContext
+from domain.sync.decide import Reason
+from domain.validation.codes import Code
+
+Conditions = Mapping[RecordType, str]
+"""By type, SQL for the rows `w` of its work table; `$1` is the tenant."""
+
+_ARCHIVE = "w.action = 'ARCHIVE' AND w.origin = 'PROVIDER'"
+_OF_GROUP_OF_SCHOOL = (
+    "EXISTS (SELECT FROM groups g WHERE g.tenant_id = $1 AND g.id = {group}"
+    " AND g.school_id = '{school}')"
+)
+
+
+def concerned(context: RunContext, reason: Reason) -> Conditions:
+    """What waits for the reason. Nothing of its own, where all of a plan waits."""
+    find = _CONCERNED.get(reason.code)
+    return find(context, reason) if find else {}
+
+
+def _of_type(context: RunContext, reason: Reason) -> Conditions:
+    if reason.value is None:
+        return {reason.record_type: _ARCHIVE}
+    is_of_role = (
+        "EXISTS (SELECT FROM users u WHERE u.tenant_id = $1 AND u.id = w.id"
+        f" AND '{reason.value}' = ANY (u.roles))"
+    )
+    return {reason.record_type: f"{_ARCHIVE} AND {is_of_role}"}
+
+
+def _of_limit(context: RunContext, reason: Reason) -> Conditions:
+    """Only archives that count wait: see domain.sync.facts.watch."""
+    school = f" AND v.school_id = '{reason.school_id}'" if reason.school_id else ""
+    counts = (
+        f"EXISTS (SELECT FROM {context.staging.table('watched')} v"
+        f" WHERE v.record_type = '{reason.record_type.value}' AND v.id = w.id{school})"
+    )
+    return {reason.record_type: f"{_ARCHIVE} AND {counts}"}
+
+
+def _of_school(context: RunContext, reason: Reason) -> Conditions:
+    """The school, its groups, and whoever has it as their first school."""
+    is_there = (
+        "EXISTS (SELECT FROM school_affiliations a WHERE a.tenant_id = $1 AND a.user_id = w.id"
+        f" AND a.school_id = '{reason.school_id}' AND a.position = 1)"
+    )
+    return {
+        RecordType.SCHOOL: f"{_ARCHIVE} AND w.id = '{reason.school_id}'",
+        RecordType.GROUP: (
+            f"{_ARCHIVE} AND {_OF_GROUP_OF_SCHOOL.format(group='w.id', school=reason.school_id)}"
+        ),
+        RecordType.USER: f"{_ARCHIVE} AND {is_there}",
+    }
+
+
+def changes_role(context: RunContext) -> str:
+    """SQL for whether a row `w` would make a student into somebody who is none."""
+    staged = context.staging.of(RecordType.USER)
+    return (
+        "w.action IN ('UPDATE', 'RESTORE') AND EXISTS (SELECT FROM users u"
+        f" JOIN {staged} s ON s.source_id = w.source_id"
+        " WHERE u.tenant_id = $1 AND u.id = w.id AND 'STUDENT' = ANY (u.roles)"
+        " AND u.origin = 'PROVIDER'"
+        "  AND NOT 'STUDENT' = ANY (s.roles) AND s.roles <> '{}')"
+    )
+
+
+def _is_left_out(context: RunContext, record_type: RecordType) -> str:
+    left_out = context.staging.left_out
+    if record_type is RecordType.MEMBERSHIP:
+        return (
+            "(w.user_id IN (SELECT r.id FROM users r"
+            f"  JOIN {left_out} l ON l.source_id = r.source_id"
+            "   WHERE r.tenant_id = $1 AND l.record_type = 'USER')"
+            " OR w.group_id IN (SELECT r.id FROM groups r"
+            f"  JOIN {left_out} l ON l.source_id = r.source_id"
+            "   WHERE r.tenant_id = $1 AND l.record_type = 'GROUP'))"
+        )
+    return (
+        f"w.source_id IN (SELECT source_id FROM {left_out}"
+        f" WHERE record_type = '{record_type.value}')"
+    )
+
+
+def _changed_roles(context: RunContext, reason: Reason) -> Conditions:
+    return {reason.record_type: changes_role(context)}
+
+
+def _of_rules(context: RunContext, reason: Reason) -> Conditions:
+    is_left_out = _is_left_out(context, reason.record_type)
+    return {reason.record_type: f"{_ARCHIVE} AND {is_left_out}"}
+
+
+def _unmatched(context: RunContext, reason: Reason) -> Conditions:
+    is_one = f"w.id IN (SELECT id FROM {context.staging.unmatched})"
+    return {reason.record_type: f"{_ARCHIVE} AND {is_one}"}
+
+
+_CONCERNED: Mapping[Code, Callable[[RunContext, Reason], Conditions]] = {
+    Code.HOLD_TYPE_EMPTY: _of_type,
+    Code.HOLD_DELETES: _of_limit,
+    Code.HOLD_UPDATES: lambda _, reason: {reason.record_type: "w.action = 'UPDATE'"},
+    Code.SCHOOL_VANISHED: _of_school,
+    Code.USER_ROLE_CHANGED: _changed_roles,
+    Code.HOLD_SHARING_CHANGE: _of_rules,
+    Code.CONN_SCHOOL_NOT_FOUND: lambda *_: dict.fromkeys(RecordType, _ARCHIVE),
+    Code.PROVIDER_SWITCH_UNMATCHED: _unmatched,
+}

@@ -1,0 +1,135 @@
+"""Rules over what is stored after a run, asked only of what it may have made another.
+
+On most nights nearly every class is as it was, and a look at all enrollments would be felt: so
+what was seen of such a class before is simply told again.
+"""
+
+import asyncpg
+
+from domain.roster.records import RecordType
+from domain.sync.context import RunContext, allow_nested_loops
+from domain.sync.rules import SAID, tell_number
+from domain.validation.codes import Code
+
+_MOST_EXAMPLES = 10
+
+
+async def observe(context: RunContext, connection: asyncpg.Connection) -> None:
+    await _note_other_schools(context, connection)
+    await _note_shared_numbers(context, connection)
+
+
+async def _note_other_schools(context: RunContext, connection: asyncpg.Connection) -> None:
+    """Students and teachers who are in a class of a school that is none of theirs.
+
+    Who is in several schools is told as such: a student is stored with the first of them.
+    """
+    touched = await _find_touched(context, connection)
+    await allow_nested_loops(connection, touched)
+    problems = context.staging.problems
+    await connection.execute(
+        f"INSERT INTO {problems} {SAID}"
+        " SELECT CASE f.role WHEN 'STUDENT' THEN $2 ELSE $3 END, $4, f.source_id, NULL,"
+        "  'people of the class''s school',"
+        "  f.number || CASE f.role WHEN 'STUDENT' THEN ' student' ELSE ' teacher' END"
+        "   || CASE f.number WHEN 1 THEN ' of another school' ELSE 's of other schools' END,"
+        f" $4 || ' ' || f.source_id, {tell_number('f.number', 'f.examples')}, false"
+        " FROM (SELECT t.source_id, m.role, count(*) AS number,"
+        f"   (array_agg(u.source_id ORDER BY u.source_id))[:{_MOST_EXAMPLES}] AS examples"
+        "  FROM touched t JOIN memberships m ON m.tenant_id = $1 AND m.group_id = t.id"
+        "   JOIN users u ON u.tenant_id = $1 AND u.id = m.user_id"
+        "  WHERE m.archived_at IS NULL AND m.role IN ('STUDENT', 'TEACHER')"
+        "   AND u.origin = 'PROVIDER' AND u.archived_at IS NULL AND t.archived_at IS NULL"
+        "   AND EXISTS (SELECT FROM school_affiliations a"
+        "    WHERE a.tenant_id = $1 AND a.user_id = u.id)"
+        "   AND NOT EXISTS (SELECT FROM school_affiliations a"
+        "    WHERE a.tenant_id = $1 AND a.user_id = u.id AND a.school_id = t.school_id)"
+        f"  AND NOT EXISTS (SELECT FROM {problems} p"
+        "    WHERE p.code = $5 AND p.source_id = u.source_id)"
+        "   AND NOT EXISTS (SELECT FROM validation_errors v WHERE v.tenant_id = $1"
+        "    AND v.code = $5 AND v.source_id = u.source_id AND v.state <> 'RESOLVED')"
+        "  GROUP BY t.source_id, m.role) f",
+        context.tenant_id,
+        Code.ENR_SCHOOL_MISMATCH.value,
+        Code.CLASS_TEACHER_OTHER_SCHOOL.value,
+        RecordType.GROUP.value,
+        Code.STUDENT_MULTI_SCHOOL.value,
+    )
+    await allow_nested_loops(connection, None)
+    await _tell_again(
+        context,
+        connection,
+        [Code.ENR_SCHOOL_MISMATCH, Code.CLASS_TEACHER_OTHER_SCHOOL],
+        unless="EXISTS (SELECT FROM touched t WHERE t.source_id = v.source_id)",
+    )
+
+
+async def _find_touched(context: RunContext, connection: asyncpg.Connection) -> int:
+    """Classes with other members than before, or of another school, or whose members are.
+
+    How many they are.
+    """
+    # CREATE TABLE AS takes no parameters; both are UUIDs that we made.
+    changes = (
+        "SELECT c.record_id FROM sync_changes c"
+        f" WHERE c.tenant_id = '{context.tenant_id}' AND c.run_id = '{context.run_id}'"
+        "  AND c.record_type = '{}' AND c.new_values ? '{}'"
+    )
+    done = await connection.execute(
+        "CREATE TEMPORARY TABLE touched ON COMMIT DROP AS"
+        " SELECT g.id, g.source_id, g.school_id, g.archived_at FROM groups g"
+        f" WHERE g.tenant_id = '{context.tenant_id}' AND g.origin = 'PROVIDER' AND g.id IN ("
+        f"  SELECT d.id FROM groups d WHERE d.tenant_id = '{context.tenant_id}'"
+        f"   AND d.source_id IN (SELECT source_id FROM {context.staging.table('differing')})"
+        f"  UNION {changes.format('GROUP', 'school_source_id')}"
+        "   UNION SELECT m.group_id FROM memberships m"
+        f"   WHERE m.tenant_id = '{context.tenant_id}' AND m.archived_at IS NULL"
+        f"    AND m.user_id IN ({changes.format('USER', 'school_source_ids')}))"
+    )
+    await connection.execute("ANALYZE touched")
+    return int(done.removeprefix("SELECT "))
+
+
+async def _note_shared_numbers(context: RunContext, connection: asyncpg.Connection) -> None:
+    """Students with the same number. Who was rejected for it is told already, by name."""
+    counts = context.counts.get(RecordType.USER.value, {})
+    code = Code.USER_SECOND_ID_TAKEN
+    if not any(counts.get(name) for name in ("created", "updated", "archived", "restored")):
+        told = f"SELECT FROM {context.staging.problems} p WHERE p.code = v.code"
+        await _tell_again(
+            context,
+            connection,
+            [code],
+            unless=f"v.severity = 'ERROR' OR EXISTS ({told} AND p.source_id = v.source_id)",
+        )
+        return
+    await connection.execute(
+        f"INSERT INTO {context.staging.problems} {SAID}"
+        " SELECT $2, $3, u.source_id, 'identifier', 'a number of their own', u.number,"
+        "  'NUMBER ' || u.number, NULL, false"
+        " FROM users u JOIN (SELECT number FROM users WHERE tenant_id = $1"
+        "   AND origin = 'PROVIDER' AND archived_at IS NULL AND number IS NOT NULL"
+        "   AND roles @> '{STUDENT}' GROUP BY 1 HAVING count(*) > 1) d ON d.number = u.number"
+        " WHERE u.tenant_id = $1 AND u.origin = 'PROVIDER' AND u.archived_at IS NULL"
+        "  AND u.roles @> '{STUDENT}'"
+        f" AND NOT EXISTS (SELECT FROM {context.staging.problems} p"
+        "   WHERE p.code = $2 AND p.rejects AND p.source_id = u.source_id)",
+        context.tenant_id,
+        code.value,
+        RecordType.USER.value,
+    )
+
+
+async def _tell_again(
+    context: RunContext, connection: asyncpg.Connection, codes: list[Code], *, unless: str
+) -> None:
+    """What stands as it was seen before. `unless` is SQL about the stored error `v`."""
+    await connection.execute(
+        f"INSERT INTO {context.staging.problems} {SAID}"
+        " SELECT v.code, v.record_type, v.source_id, v.field, v.expected, v.found, v.cause,"
+        "  v.record, false FROM validation_errors v"
+        " WHERE v.tenant_id = $1 AND v.code = ANY ($2) AND v.state <> 'RESOLVED'"
+        f" AND NOT ({unless})",
+        context.tenant_id,
+        [code.value for code in codes],
+    )
