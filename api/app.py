@@ -14,7 +14,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.exports import export_routes
 from api.graphql.view import GraphQLView
+from api.uploads import upload_route
 from domain.resources import Resources
 from domain.settings import Environment
 
@@ -74,6 +76,8 @@ def create_app(resources: Resources, *, environment: Environment) -> Starlette:
     return Starlette(
         routes=[
             Route("/graphql", view.respond, methods=["GET", "POST"]),
+            *export_routes(resources.database),
+            upload_route(resources.database),
             Route("/healthz", _health),
             Route("/readyz", ready),
         ],

@@ -255,7 +255,7 @@ async def _create_tenant(resources: Resources, configuration: Configuration) -> 
 
 async def _sync(database: Database, tenant_id: UUID, show: Show) -> Report:
     """Through the queue and the worker, as any other."""
-    requested = await runs.request(database, tenant_id=tenant_id, mode=SyncMode.FULL)
+    requested = await runs.request(database, tenant_id=tenant_id, wanted=SyncMode.FULL)
     run_id = requested.run.id
     await runs.follow(database, tenant_id=tenant_id, run_id=run_id, show=show)
     return await runs.report(database, tenant_id=tenant_id, run_id=run_id)

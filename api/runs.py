@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
 
+from api import preflights
 from domain.clock import utc_now
 from domain.database import Database
 from domain.people.callers import COMMAND_LINE
@@ -17,6 +19,7 @@ from domain.roster.records import RecordType
 from domain.sync.models import SyncMode, SyncRun, SyncTrigger
 from domain.sync.run import work
 from domain.sync.service import Requested, get_run, request_run
+from domain.sync.targets import PersonWanted, request_user_run
 from domain.validation.codes import RULES, Code
 from domain.validation.models import ValidationError
 
@@ -76,12 +79,18 @@ def chain(*shows: Show) -> Show:
     return show
 
 
-async def request(database: Database, *, tenant_id: UUID, mode: SyncMode) -> Requested:
+async def request(
+    database: Database, *, tenant_id: UUID, wanted: SyncMode | PersonWanted
+) -> Requested:
     async with database.transaction(tenant_id) as session:
+        if isinstance(wanted, PersonWanted):
+            return await request_user_run(
+                session, tenant_id=tenant_id, wanted=wanted, caller=COMMAND_LINE, now=utc_now()
+            )
         return await request_run(
             session,
             tenant_id=tenant_id,
-            mode=mode,
+            mode=wanted,
             trigger=SyncTrigger.MANUAL,
             caller=COMMAND_LINE,
             now=utc_now(),
@@ -136,6 +145,7 @@ def as_json(of: Report) -> dict[str, Any]:
     """With the names that the GraphQL API has for the same things."""
     # strawberry takes half a second to import, which only this has to wait for.
     from api.graphql.node import encode_id  # noqa: PLC0415
+    from api.graphql.roster import School  # noqa: PLC0415
     from api.graphql.syncs import SyncRun as SyncRunNode  # noqa: PLC0415
 
     run = of.run
@@ -153,6 +163,13 @@ def as_json(of: Report) -> dict[str, Any]:
             if kind.value in run.counts
         ],
         "errors": dict(of.errors),
+        "steps": [
+            {name: step[name] for name in ("name", "outcome", "message")} for step in run.steps
+        ],
+        "preflight": run.report
+        and preflights.as_json(
+            run.report, encode_school=partial(encode_id, School.type_code, run.tenant_id)
+        ),
         "failure": failure and dict(zip(("code", "message", "remedy"), failure, strict=True)),
     }
 

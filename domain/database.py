@@ -115,6 +115,15 @@ class Database:
             await set_tenant(session, tenant_id)
             yield session
 
+    @asynccontextmanager
+    async def snapshot(self, tenant_id: UUID) -> AsyncGenerator[AsyncSession]:
+        """Reads only, and several statements see the same moment, however long it takes."""
+        async with AsyncSession(self.engine) as session:
+            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            await session.connection(execution_options=options)
+            await set_tenant(session, tenant_id)
+            yield session
+
     async def connect(self, name: str) -> asyncpg.Connection:
         """A connection outside the pool, for COPY and for what must outlive a transaction.
 

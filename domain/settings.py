@@ -3,7 +3,7 @@
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -23,6 +23,8 @@ class Settings(BaseSettings):
     all tenants is here, a tenant's own is with its integration. Private and unencrypted addresses
     are refused unless `allow_private_providers` says otherwise; unset, it follows the servers:
     yes where they are embedded.
+
+    A run can be undone for `retention_days`: for so long it is kept what it changed.
     """
 
     model_config = SettingsConfigDict(env_prefix="HOMEROW_", frozen=True, extra="ignore")
@@ -42,6 +44,7 @@ class Settings(BaseSettings):
     clever_client_secret: SecretStr | None = None
     classlink_proxy_url: str = "https://oneroster-proxy.classlink.io"
     classlink_token: SecretStr | None = None
+    retention_days: int = Field(default=90, ge=1)
 
 
 def read_settings() -> Settings:

@@ -4,24 +4,26 @@ import asyncio
 import gc
 import json
 import sys
+from datetime import timedelta
 
 import structlog
 from arq import cron
 from arq.worker import Worker, func
 
 from domain.database import DatabaseRole
-from domain.jobs import CHECK, WAKE
+from domain.jobs import CHECK, ERRAND, WAKE
 from domain.logs import configure_logs
 from domain.providers.hosts import Hosts
 from domain.queue import encode_job, redis_settings
 from domain.resources import Resources, open_resources
 from domain.secrets import KeyRing
 from domain.settings import Settings, read_settings
+from domain.sync.retention import KEPT
 from worker.discover import discover
-from worker.tasks import RUNS_AT_ONCE, WorkerContext, check, clean, tick, wake
+from worker.tasks import RUNS_AT_ONCE, WorkerContext, check, clean, errand, tick, wake
 
-_SHORT_JOBS = 2
-"""Places for what never takes long: trying a connection, and the clock's ticks."""
+_SHORT_JOBS = 3
+"""Places for what never takes long: trying a connection, errands, and the clock's ticks."""
 _MINUTES = 60
 _HOURS = 3600
 _TICKS = {0, 20, 40}
@@ -30,7 +32,7 @@ _TICKS = {0, 20, 40}
 log = structlog.get_logger()
 
 
-def create_worker(resources: Resources) -> Worker:
+def create_worker(resources: Resources, *, kept: timedelta = KEPT) -> Worker:
     """A worker of arq's around our tasks.
 
     Jobs are wake-ups: they are kept nowhere and never retried, since the rows in PostgreSQL say
@@ -40,6 +42,7 @@ def create_worker(resources: Resources) -> Worker:
         functions=[
             func(wake, name=WAKE.name, keep_result=0, timeout=24 * _HOURS, max_tries=1),
             func(check, name=CHECK.name, keep_result=0, timeout=30 * _MINUTES, max_tries=1),
+            func(errand, name=ERRAND.name, keep_result=0, timeout=_HOURS, max_tries=1),
         ],
         cron_jobs=[
             cron(
@@ -64,7 +67,7 @@ def create_worker(resources: Resources) -> Worker:
             ),
         ],
         redis_settings=redis_settings(resources.redis_url),
-        ctx={"homerow": WorkerContext(resources)},
+        ctx={"homerow": WorkerContext(resources, kept=kept)},
         max_jobs=RUNS_AT_ONCE + _SHORT_JOBS,
         job_completion_wait=10,
         poll_delay=0.2,
@@ -88,7 +91,8 @@ async def run(settings: Settings) -> None:
         role=DatabaseRole.WORKER,
     ) as resources:
         log.info("worker_started")
-        await create_worker(resources).async_run()
+        kept = timedelta(days=settings.retention_days)
+        await create_worker(resources, kept=kept).async_run()
 
 
 def calm_collector() -> None:

@@ -2,12 +2,15 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final, cast
 
 from domain.clock import utc_now
+from domain.errands.perform import perform_errand
 from domain.integrations.checks import delete_old_checks, perform_check
 from domain.resources import Resources
 from domain.sync.due import start_due_runs
+from domain.sync.retention import KEPT, drop_what_is_old
 from domain.sync.run import reap, work
 
 RUNS_AT_ONCE: Final = 4
@@ -26,10 +29,11 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """The one key of ours in arq's untyped context."""
+    """The one key of ours in arq's untyped context. `kept`: see domain.sync.retention."""
 
     resources: Resources
     places: Places = field(default_factory=Places)
+    kept: timedelta = KEPT
 
     @classmethod
     def of(cls, ctx: dict[str, Any]) -> "WorkerContext":
@@ -62,14 +66,23 @@ async def check(ctx: dict[str, Any]) -> None:
         pass
 
 
+async def errand(ctx: dict[str, Any]) -> None:
+    """Run errands until none is left that may be run now."""
+    database = WorkerContext.of(ctx).resources.database
+    while await perform_errand(database):
+        pass
+
+
 async def tick(ctx: dict[str, Any]) -> None:
     """Start what is due, then look for what was lost: a wake-up, or a worker."""
     await start_due_runs(WorkerContext.of(ctx).resources.database, now=utc_now())
-    await asyncio.gather(check(ctx), wake(ctx))
+    await asyncio.gather(check(ctx), errand(ctx), wake(ctx))
 
 
 async def clean(ctx: dict[str, Any]) -> None:
-    """Staging tables of runs that ended without dropping them, and answers that are old."""
-    database = WorkerContext.of(ctx).resources.database
+    """Staging tables of runs that ended without dropping them, and whatever is old."""
+    context = WorkerContext.of(ctx)
+    database = context.resources.database
     await reap(database)
+    await drop_what_is_old(database, now=utc_now(), kept=context.kept)
     await delete_old_checks(database, now=utc_now())

@@ -8,11 +8,13 @@ import typer
 from api.cli import (
     demo,
     doctor,
+    exports,
     fake_provider,
     generate,
     integrations,
     onboarding,
     role_maps,
+    run_acts,
     servers,
     sharing,
     status,
@@ -38,7 +40,9 @@ app.add_typer(integrations.commands, name="integration")
 app.add_typer(sharing.commands, name="sharing")
 app.add_typer(role_maps.commands, name="role-map")
 app.add_typer(onboarding.commands, name="onboarding")
+app.add_typer(run_acts.commands, name="run")
 app.add_typer(tokens.commands, name="token")
+app.add_typer(exports.commands, name="export")
 
 
 def main() -> None:

@@ -1,22 +1,28 @@
-"""`homerow onboarding`: districts that share with the product and wait to be connected."""
+"""`homerow onboarding`: districts that share with the product, and how far each tenant has come."""
 
 import asyncio
+from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 import orjson
 import typer
 from rich.table import Table
 
-from api.cli.asking import opened
-from api.cli.console import result_console, tell
+from api.cli.asking import opened, tenant_of
+from api.cli.console import CommandError, result_console, tell
+from domain.clock import utc_now
 from domain.integrations.onboarding import Onboarding, list_onboarding
+from domain.people.callers import COMMAND_LINE
+from domain.sync.basis import VALID
+from domain.sync.checklist import Checklist, get_checklist
+from domain.sync.onboarding import approve_preflight
 
-commands = typer.Typer(help="See which districts share with this product.")
+commands = typer.Typer(
+    help="See which districts share with this product, and bring them on their way."
+)
 
-
-@commands.callback()
-def _group() -> None:
-    """Keeps `list` a word of its own: a group of one command would swallow it."""
+Slug = Annotated[str, typer.Argument(help="The tenant.")]
 
 
 @commands.command("list", epilog="Example: homerow onboarding list --json")
@@ -67,3 +73,84 @@ def _table(found: list[Onboarding]) -> Table:
             one.tenant_slug or "",
         )
     return table
+
+
+@commands.command(epilog="Example: homerow onboarding show springfield")
+def show(
+    slug: Slug,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show a tenant's checklist, from the district's request to its tile."""
+    checklist = asyncio.run(_read(slug))
+    if as_json:
+        tell(orjson.dumps(_checklist_as_json(checklist), option=orjson.OPT_INDENT_2).decode())
+        return
+    table = Table("step", "state", "when", "who", "")
+    for step in checklist.steps:
+        at = f"{step.at:%F %T}" if step.at else ""
+        table.add_row(step.name.value, step.state.value, at, step.by or "", step.message)
+    result_console().print(table)
+    if checklist.following is not None:
+        tell(f"Next: {checklist.following.message}")
+
+
+async def _read(slug: str) -> Checklist:
+    async with opened() as resources:
+        tenant_id = await tenant_of(resources.database, slug)
+        async with resources.database.read(tenant_id) as session:
+            return await get_checklist(session, tenant_id=tenant_id, now=utc_now())
+
+
+def _checklist_as_json(checklist: Checklist) -> dict[str, Any]:
+    """With the names of the GraphQL API."""
+    steps = [
+        {
+            "name": step.name,
+            "state": step.state,
+            "at": step.at,
+            "by": step.by and {"label": step.by},
+            "message": step.message,
+        }
+        for step in checklist.steps
+    ]
+    following = checklist.following
+    return {
+        "steps": steps,
+        "nextStep": next(
+            (step for step in steps if following and step["name"] == following.name), None
+        ),
+        "approvalLapsesAt": checklist.lapses_at,
+    }
+
+
+@commands.command(epilog="Example: homerow onboarding approve springfield")
+def approve(
+    slug: Slug,
+    run: Annotated[
+        UUID | None, typer.Argument(help="The preflight; the last one if left out.")
+    ] = None,
+) -> None:
+    """Approve what a preflight showed: the first sync takes over these records and no others."""
+    lapses_at = asyncio.run(_approve(slug, run))
+    tell(
+        f"{slug}: the next sync takes over what was shown. The approval lapses on {lapses_at:%F},"
+        " and when rules, policy or credentials change."
+    )
+
+
+async def _approve(slug: str, run_id: UUID | None) -> datetime:
+    now = utc_now()
+    async with opened() as resources:
+        tenant_id = await tenant_of(resources.database, slug)
+        async with resources.database.transaction(tenant_id) as session:
+            if run_id is None:
+                checklist = await get_checklist(session, tenant_id=tenant_id, now=now)
+                run_id = checklist.preflight_id
+            if run_id is None:
+                raise CommandError(
+                    f"There is no preflight: run `homerow sync {slug} --mode preflight --wait`."
+                )
+            await approve_preflight(
+                session, tenant_id=tenant_id, run_id=run_id, caller=COMMAND_LINE, now=now
+            )
+    return now + VALID

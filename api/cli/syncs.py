@@ -15,6 +15,7 @@ from api import runs
 from api.cli.asking import tenant_of
 from api.cli.console import FAILED, HELD, CommandError, say, settings_for_a_person, tell
 from api.local import find_running
+from api.preflights import read_names, tell_report
 from api.processes import require_alive, worker_process
 from api.runs import COUNTED, Report, Show, chain
 from api.showing import progress_bar
@@ -23,7 +24,9 @@ from domain.clock import utc_now
 from domain.database import Database, DatabaseRole
 from domain.roster.records import RecordType
 from domain.sync.models import SyncMode, SyncRun, SyncRunState
+from domain.sync.targets import PersonWanted
 
+_NUMBER = "number:"
 HINT_AFTER = timedelta(seconds=5)
 _ENDS_BADLY = {
     SyncRunState.FAILED: FAILED,
@@ -39,6 +42,7 @@ class Mode(StrEnum):
 
     FULL = "full"
     DELTA = "delta"
+    PREFLIGHT = "preflight"
 
 
 class Doing(StrEnum):
@@ -53,8 +57,19 @@ class Doing(StrEnum):
 def sync(
     slug: Annotated[str, typer.Argument(help="The tenant.")],
     mode: Annotated[
-        Mode, typer.Option(help="full compares everything; delta takes only what has changed.")
+        Mode,
+        typer.Option(
+            help="full compares everything; delta takes only what has changed; preflight shows "
+            "what a full sync would do, and changes nothing."
+        ),
     ] = Mode.FULL,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Read this one person only: the provider's id, or number: and the number.",
+        ),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the run has ended.")] = False,
     here: Annotated[
         bool, typer.Option("--here", help="Do the worker's part in this process.")
@@ -67,23 +82,34 @@ def sync(
     """
     doing = Doing.WORKING if here else Doing.WAITING if wait else Doing.NOTHING
     with open_site(settings_for_a_person()) as site:
-        found = asyncio.run(_sync(site, slug, mode=SyncMode[mode.name], doing=doing))
+        wanted = SyncMode[mode.name] if user is None else _person(user)
+        found, lines = asyncio.run(_sync(site, slug, wanted=wanted, doing=doing))
     if as_json:
         tell(orjson.dumps(runs.as_json(found), option=orjson.OPT_INDENT_2).decode())
     elif found.run.finished_at is None:
         tell(f"The run {found.run.id} is {found.run.state.value}.")
     elif found.run.state not in _ENDS_BADLY:
         tell(_sentence(slug, found))
+        for line in lines:
+            tell(line)
     _judge(slug, found)
 
 
-async def _sync(site: Site, slug: str, *, mode: SyncMode, doing: Doing) -> Report:
+def _person(word: str) -> PersonWanted:
+    number = word.removeprefix(_NUMBER)
+    return PersonWanted(number=number) if number != word else PersonWanted(source_id=word)
+
+
+async def _sync(
+    site: Site, slug: str, *, wanted: SyncMode | PersonWanted, doing: Doing
+) -> tuple[Report, list[str]]:
+    """The run, and what a preflight or the reading of one person has to tell."""
     await prepare(site)
     role = DatabaseRole.WORKER if doing is Doing.WORKING else DatabaseRole.API
     async with site.resources(role) as resources:
         database = resources.database
         tenant_id = await tenant_of(database, slug)
-        requested = await runs.request(database, tenant_id=tenant_id, mode=mode)
+        requested = await runs.request(database, tenant_id=tenant_id, wanted=wanted)
         if requested.joined:
             say("A run of this mode was there already: this is that one.")
         run_id = requested.run.id
@@ -97,7 +123,21 @@ async def _sync(site: Site, slug: str, *, mode: SyncMode, doing: Doing) -> Repor
                     await wait_for_run(
                         site, database, tenant_id=tenant_id, run_id=run_id, show=show
                     )
-        return await runs.report(database, tenant_id=tenant_id, run_id=run_id)
+        found = await runs.report(database, tenant_id=tenant_id, run_id=run_id)
+        steps = [
+            f"{step['name']}: {step['outcome']}: {step['message']}" for step in found.run.steps
+        ]
+        return found, [*steps, *await _tell_preflight(database, found.run)]
+
+
+async def _tell_preflight(database: Database, run: SyncRun) -> list[str]:
+    if not run.report:
+        return []
+    named = await read_names(database, tenant_id=run.tenant_id, run_id=run.id)
+    return [
+        *tell_report(run.report, named),
+        f"The preflight is run {run.id}; `homerow onboarding approve` takes it.",
+    ]
 
 
 async def wait_for_run(

@@ -159,8 +159,9 @@ def _changed_user(at: SchoolNight, base: User, change: Change) -> Iterator[Entry
             yield from _new_user(at, _successor(at, base, change))
         return
     if change.kind is Kind.REKEY:
-        yield Entry(Action.ARCHIVED, None)
-        yield Entry(Action.CREATED, base._replace(source_id=_rekeyed_id(at, base)))
+        # Nobody is doubled: the new record waits for a decision, the stored one stays.
+        rekeyed = base._replace(source_id=_rekeyed_id(at, base))
+        yield Entry(Action.REJECTED, rekeyed, Problem.USER_ID_CHANGED)
     elif change.kind is Kind.PERSON_TWICE:
         yield Entry(at.usual, base)
         second = base._replace(family=_other_family(at, base))
@@ -290,9 +291,9 @@ def _changed_membership(
     if change.kind in {Kind.LEAVE, Kind.SUCCEED, Kind.MOVE}:
         yield Entry(Action.ARCHIVED, None)
     elif change.kind is Kind.REKEY:
-        yield Entry(Action.ARCHIVED, None)
+        yield Entry(Action.UNCHANGED, None)
         new_id = _rekeyed_id(at, _student(at, rank))
-        yield Entry(Action.CREATED, membership._replace(user_id=new_id))
+        yield Entry(Action.IGNORED, membership._replace(user_id=new_id))
     elif slot == change.slot:
         yield from _rewritten_membership(at, rank, change, membership)
     else:

@@ -33,6 +33,7 @@ class Problem(StrEnum):
 
     ID_DUPLICATE = "ID_DUPLICATE"
     USER_ROLE_UNKNOWN = "USER_ROLE_UNKNOWN"
+    USER_ID_CHANGED = "USER_ID_CHANGED"
     USER_NAME_MISSING = "USER_NAME_MISSING"
     USER_DISABLED = "USER_DISABLED"
     ENR_USER_MISSING = "ENR_USER_MISSING"
@@ -63,7 +64,9 @@ class Expected:
 
     def take(self, record_type: RecordType, entry: Entry[RecordT], *, rows: int = 1) -> None:
         """Count an entry; `rows` is how many lines its record takes in the file."""
-        self.actions[record_type, entry.action] += 1
+        # Enrollments that are left out are counted one by one: they make no membership.
+        is_row = record_type is RecordType.MEMBERSHIP and entry.action is Action.IGNORED
+        self.actions[record_type, entry.action] += rows if is_row else 1
         if entry.record is not None:
             self.fetched[record_type] += rows
         if entry.problem is not None:

@@ -1,15 +1,20 @@
 """The domain's enumerations as the API shows them: the same classes, with descriptions."""
 
 from api.graphql.described import describe
-from domain.integrations.models import IntegrationStatus, SharingSubject
+from domain.errands.models import ErrandKind, ErrandState
+from domain.integrations.existing_accounts import MatchKey
+from domain.integrations.models import ExistingAccounts, IntegrationStatus, SharingSubject
 from domain.integrations.provider_settings import OneRosterAuth, OneRosterVersion
 from domain.people.callers import Scope
 from domain.roster.models import Origin
 from domain.roster.records import MembershipRole, RecordType, Role
 from domain.roster.source import Provider
+from domain.sync import steps
+from domain.sync.checklist import StepName, StepState
 from domain.sync.matches import MatchDecision, MatchResolution
 from domain.sync.models import ChangeAction, SyncMode, SyncRunState, SyncTrigger
-from domain.tenants.models import SubscriptionKind, TenantStatus
+from domain.sync.preflight_items import PreflightOutcome, PreflightTopic
+from domain.tenants.models import LicenceOrder, SubscriptionKind, TenantStatus
 from domain.validation.codes import RULES, Code, Owner, Severity
 from domain.validation.models import ErrorState
 
@@ -28,6 +33,12 @@ describe(
     PAID="A customer's.",
 )
 describe(
+    LicenceOrder,
+    "Who gets a licence first where there are too few. Nobody who has one loses it.",
+    CREATED="Whoever was here before, then in the order of the provider's list.",
+    SCHOOL_PRIORITY="The students of the schools that are named, in their order; then the others.",
+)
+describe(
     Provider,
     "Where a tenant's roster comes from.",
     CLEVER="Clever Secure Sync.",
@@ -41,6 +52,21 @@ describe(
     ACTIVE="It syncs by its schedule and on demand.",
     PAUSED="Kept as it is: nothing syncs until it is resumed.",
     DISCONNECTED="Ended; another integration may take its place.",
+)
+describe(
+    ExistingAccounts,
+    "What becomes of people who were there before rostering.",
+    REPLACE="They are archived; nobody is matched.",
+    MATCH_USERNAME="Who has the username of somebody in the feed goes on as that person; the "
+    "others are archived.",
+    MATCH_KEYS="Who has the number or the email address of somebody in the feed goes on as that "
+    "person; the others are archived.",
+)
+describe(
+    MatchKey,
+    "What people are matched by.",
+    NUMBER="The student or staff number.",
+    EMAIL="The email address.",
 )
 describe(
     OneRosterVersion,
@@ -106,8 +132,9 @@ describe(
     FULL="Reads the whole roster; what is missing from it is archived.",
     DELTA="Reads only what has changed, where the provider can tell.",
     PREFLIGHT="Does everything but apply.",
-    REVALIDATION="Reads again what failed validation.",
-    SINGLE_USER="Reads one person.",
+    REVALIDATION="Reads the records of validation errors again, by their ids.",
+    SINGLE_USER="Reads one person by name and explains each step.",
+    REVERT="Undoes what a finished run did.",
 )
 describe(
     SyncTrigger,
@@ -168,7 +195,7 @@ describe(
     Severity,
     "What a validation error does, from the worst.",
     FATAL="The run stops and nothing is applied.",
-    HOLD="The run waits for an administrator.",
+    HOLD="What it speaks of waits for an administrator.",
     ERROR="The record is not applied; what was stored of it stays.",
     WARNING="The value is left out; the record is applied.",
     INFO="Nothing; it is a note.",
@@ -194,4 +221,95 @@ describe(
     ROSTER_READ="Reading: `roster:read`.",
     SYNC_RUN="Starting syncs: `sync:run`.",
     TENANT_ADMIN="Administering tenants and their integrations: `tenant:admin`.",
+)
+describe(
+    StepName,
+    "The steps from a district's request to its tile.",
+    name="OnboardingStepName",
+    REQUESTED="The district has asked for it, or the provider lists it.",
+    CREDENTIALS="The tenant is connected to its provider.",
+    PREFLIGHT="A preflight has shown what the first sync would do.",
+    APPROVED="Somebody has approved what it showed.",
+    LIVE="The first sync is applied and people may sign in.",
+    TILE="The tile is in the LaunchPad or the Portal.",
+)
+describe(
+    StepState,
+    "How a step of the onboarding stands.",
+    name="OnboardingStepState",
+    OPEN="It is to be done.",
+    DONE="It is done.",
+    LAPSED="It was done, and has to be done again.",
+)
+describe(
+    steps.StepName,
+    "The steps of a run of what was asked for by name.",
+    name="SyncStepName",
+    FETCHED="What the provider says.",
+    IN_SCOPE="Whether the sharing rules and the role map take it.",
+    VALID="What is wrong with it.",
+    MATCHED="Who it is.",
+    LICENSED="Whether it takes a licence, and gets one.",
+    CHANGED="What was stored.",
+)
+describe(
+    steps.StepOutcome,
+    "How a step ended.",
+    name="SyncStepOutcome",
+    PASSED="As it should.",
+    WARNING="As it should, with something to be looked at.",
+    STOPPED="Here it ended.",
+    SKIPPED="It did not come to this.",
+)
+describe(
+    PreflightTopic,
+    "The questions that a preflight answers.",
+    SCHOOLS="Do the schools match those that were expected?",
+    CLASSES="Do the classes?",
+    EXISTING_USERS="Who is here already, and what becomes of them?",
+    LICENCES="Are there enough licences?",
+    USERNAMES="Do the usernames match?",
+    LOCAL_DATA="What happens to the settings and the progress that are here?",
+)
+describe(
+    PreflightOutcome,
+    "What a preflight answers for one record. More answers may come.",
+    SHARED="It is shared; nobody has said what is expected.",
+    SHARED_AND_EXPECTED="It is shared, as was expected.",
+    SHARED_NOT_EXPECTED="It is shared and was not expected.",
+    EXPECTED_NOT_SHARED="It was expected and is not shared.",
+    LEFT_OUT="It is shared, and a sharing rule leaves it out.",
+    WITHOUT_TEACHER="A class without a teacher.",
+    EMPTY="A class without students.",
+    UNMATCHED="It was not found again at the new provider, and would be archived.",
+    MATCHED="It would be linked with a record of the provider, and stay what it is here.",
+    REVIVED="It is archived, and would be restored.",
+    ARCHIVED="It would be archived.",
+    AMBIGUOUS="A record of the provider that may be several of those here: somebody decides.",
+    KEPT="It stays as it is, but for what the provider has changed of it.",
+    WITHOUT_LICENCE="A student who would wait for a licence.",
+    WOULD_CHANGE="The username would be another one.",
+    TAKEN="The username belongs to somebody else.",
+    CASE_CLASH="The username is somebody else's but for upper and lower case.",
+    KEPT_WITH_ARCHIVED="Kept with the archived record; it comes back with it.",
+    COMES_BACK="It comes back with the restored record.",
+    STAYS_BEHIND="Who leaves a group leaves it there: it is kept, comes back with them, and can be "
+    "carried to another group.",
+    CARRIED_OVER="It stays with the person, who is matched.",
+)
+describe(
+    ErrandKind,
+    "What only a worker may do.",
+    LEGACY_IMPORT="Taking over, or looking through, what was there before rostering.",
+    PEOPLE_MERGE="Making one person of two.",
+    PEOPLE_MERGE_UNDO="Making two people of one again.",
+    IDENTITY_UNLINK="Undoing a link that was wrong.",
+)
+describe(
+    ErrandState,
+    "How far an errand is.",
+    WAITING="It waits: for a worker, or for a sync of the tenant to end.",
+    RUNNING="A worker is at it.",
+    DONE="It is done.",
+    REFUSED="It was refused, and nothing was changed.",
 )

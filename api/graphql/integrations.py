@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
+from api.graphql.hold_limits import HoldLimit, limits_of
 from api.graphql.node import Node
 from api.graphql.permissions import MayAdminister
 from api.graphql.provider_settings import (
@@ -21,6 +22,7 @@ from api.graphql.provider_settings import (
     OneRosterInput,
     settings_given,
 )
+from api.graphql.requirements import Requirement, requirements_of_tenants
 from api.graphql.role_map import RoleMapEntry, changes_of_integrations, entries_of
 from api.graphql.sharing import SharingRule, rules_of_integrations
 from api.graphql.targets import INPUT, tenant_of
@@ -28,7 +30,9 @@ from domain.clock import utc_now
 from domain.errors import DomainError
 from domain.integrations import models
 from domain.integrations.connections import Platform
-from domain.integrations.models import IntegrationStatus
+from domain.integrations.existing_accounts import MatchKey
+from domain.integrations.hold_limits import list_hold_limits
+from domain.integrations.models import ExistingAccounts, IntegrationStatus
 from domain.integrations.service import (
     MOST_ELIGIBLE_VALUES,
     MOST_LEAD_DAYS,
@@ -69,8 +73,14 @@ class Integration(Node):
         "schedule",
         "student_emails",
         "eligibility",
+        "match_keys",
     )
-    sources: ClassVar[tuple[str, ...]] = ("settings", "with_student_email", "eligibility")
+    sources: ClassVar[tuple[str, ...]] = (
+        "settings",
+        "with_student_email",
+        "eligibility",
+        "match_keys",
+    )
 
     provider: Provider = strawberry.field(description="Where the roster comes from.")
     status: IntegrationStatus = strawberry.field(description="Whether it is in use.")
@@ -90,6 +100,22 @@ class Integration(Node):
     eligibility: Eligibility | None = strawberry.field(
         description="Which students may use the product; null: all that are rostered."
     )
+    existing_accounts: ExistingAccounts | None = strawberry.field(
+        description="What becomes of people who were there before rostering; null: not chosen yet."
+    )
+    match_keys: list[MatchKey] = strawberry.field(
+        description="What the policy MATCH_KEYS compares, in its order."
+    )
+    holds_everything: bool = strawberry.field(
+        description="Whether a plan of which something would wait waits as a whole."
+    )
+    email_domains: list[str] = strawberry.field(
+        description="The domains that people's email addresses are of, and those below them; "
+        "empty: any will do."
+    )
+    former_provider: Provider | None = strawberry.field(
+        description="The provider before the last switch; null where there was none."
+    )
 
     @classmethod
     @override
@@ -107,6 +133,7 @@ class Integration(Node):
             else None,
             "student_emails": row.with_student_email,
             "eligibility": Eligibility(**row.eligibility) if row.eligibility else None,
+            "match_keys": [MatchKey(key) for key in row.match_keys],
         }
 
     @strawberry.field(
@@ -115,6 +142,16 @@ class Integration(Node):
     async def sharing_rules(self, info: Info) -> list[SharingRule]:
         key = (self.tenant_id, self.key)
         return await info.context.loaders.of(rules_of_integrations).load(key) or []
+
+    @strawberry.field(description="What the tenant requires of every student.")
+    async def requirements(self, info: Info) -> list[Requirement]:
+        key = (self.tenant_id, self.tenant_id)
+        return await info.context.loaders.of(requirements_of_tenants).load(key) or []
+
+    @strawberry.field(description="How much a run may change unasked.")
+    async def hold_limits(self, info: Info) -> list[HoldLimit]:
+        key = (self.tenant_id, self.key)
+        return limits_of(await info.context.loaders.of(list_hold_limits).load(key) or [])
 
     @strawberry.field(
         description="What people are whom the provider calls so and so: its usual map with the "
@@ -267,7 +304,10 @@ class IntegrationConfigurePayload:
 @strawberry.type
 class IntegrationMutation:
     @strawberry.mutation(
-        description="Connects a tenant to its provider, or changes how it is connected.",
+        description="Connects a tenant to its provider, or changes how it is connected. With "
+        "another provider than before it is switched: settings and credentials of the new one are "
+        "needed, everybody is recognised by what both providers know of them, and nothing is "
+        "taken over before a preflight is approved.",
         permission_classes=[MayAdminister],
     )
     async def integration_configure(

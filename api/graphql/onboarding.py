@@ -15,7 +15,8 @@ from api.graphql.context import Info
 from api.graphql.cursors import scope_of
 from api.graphql.pages import OrderDirection, PageArguments, Paged, Sorting
 from api.graphql.permissions import IsOperator, MayAdminister
-from api.graphql.tenants import Tenant, columns_of
+from api.graphql.tenant_lists import columns_of
+from api.graphql.tenants import Tenant
 from domain.integrations import models
 from domain.roster.source import Provider
 from domain.tenants.models import Tenant as TenantRow

@@ -13,14 +13,16 @@ from sqlalchemy.orm import InstrumentedAttribute
 from strawberry import Private
 from typing_extensions import override
 
+from api.graphql.change_parts import TYPE_CODES, SyncChange
 from api.graphql.connection import Connection, NestedListing, connect_nested
 from api.graphql.context import Info
+from api.graphql.history import history_of
 from api.graphql.node import Node, load
 from api.graphql.pages import PageArguments, Paged, Sorting
 from domain.integrations.models import Integration, IntegrationStatus
 from domain.roster import models
 from domain.roster.models import Origin
-from domain.roster.records import MembershipRole, Role
+from domain.roster.records import MembershipRole, RecordType, Role
 
 LIST_CAP = 100
 """How many objects a plain list has at most; what may be longer is a connection as well."""
@@ -36,10 +38,17 @@ class Rostered(Node):
         description="When it was archived; null while it is live. Nothing is ever erased."
     )
 
+    @strawberry.field(
+        description="What syncs did to it, the latest first; its creation is the last.",
+        extensions=[Paged()],
+    )
+    async def changes(self, info: Info, page: PageArguments) -> Connection[SyncChange]:
+        return await history_of(info, self, page)
+
 
 @strawberry.type(description="A school.")
 class School(Rostered):
-    type_code: ClassVar[str] = "S"
+    type_code: ClassVar[str] = TYPE_CODES[RecordType.SCHOOL]
     row: ClassVar[type[Any]] = models.School
 
     name: str = strawberry.field(description="The name that the provider gives.")
@@ -51,7 +60,7 @@ class School(Rostered):
 
 @strawberry.type(description="A term, a semester or a school year.")
 class Term(Rostered):
-    type_code: ClassVar[str] = "P"
+    type_code: ClassVar[str] = TYPE_CODES[RecordType.TERM]
     row: ClassVar[type[Any]] = models.Term
 
     name: str = strawberry.field(description="The name that the provider gives.")
@@ -62,7 +71,7 @@ class Term(Rostered):
 
 @strawberry.type(description="A subject that is taught; groups are its classes.")
 class Course(Rostered):
-    type_code: ClassVar[str] = "C"
+    type_code: ClassVar[str] = TYPE_CODES[RecordType.COURSE]
     row: ClassVar[type[Any]] = models.Course
 
     name: str = strawberry.field(description="The name that the provider gives.")
@@ -134,7 +143,7 @@ Filter = Annotated[
 
 @strawberry.type(description="A class: Clever's section, OneRoster's class.")
 class Group(Rostered):
-    type_code: ClassVar[str] = "G"
+    type_code: ClassVar[str] = TYPE_CODES[RecordType.GROUP]
     row: ClassVar[type[Any]] = models.Group
     derived: ClassVar[tuple[str, ...]] = ("visible_on",)
 
@@ -201,7 +210,7 @@ class Group(Rostered):
 
 @strawberry.type(description="A person.")
 class User(Rostered):
-    type_code: ClassVar[str] = "U"
+    type_code: ClassVar[str] = TYPE_CODES[RecordType.USER]
     row: ClassVar[type[Any]] = models.User
 
     username: str | None = strawberry.field(
@@ -260,7 +269,7 @@ class User(Rostered):
 
 @strawberry.type(description="A person in a group with a role.")
 class Membership(Node):
-    type_code: ClassVar[str] = "M"
+    type_code: ClassVar[str] = TYPE_CODES[RecordType.MEMBERSHIP]
     row: ClassVar[type[Any]] = models.Membership
 
     role: MembershipRole = strawberry.field(description="What the person is in the group.")
@@ -272,6 +281,13 @@ class Membership(Node):
     )
     user_id: Private[UUID]
     group_id: Private[UUID]
+
+    @strawberry.field(
+        description="What syncs did to it, the latest first; its creation is the last.",
+        extensions=[Paged()],
+    )
+    async def changes(self, info: Info, page: PageArguments) -> Connection[SyncChange]:
+        return await history_of(info, self, page)
 
     @strawberry.field(description="The person.")
     async def user(self, info: Info) -> User | None:

@@ -1,19 +1,14 @@
 """The parts of a sync run: where it is, what it did, why it waits and why it failed."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
-from uuid import UUID
 
 import strawberry
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.graphql.described import describe
 from domain.integrations.models import SharingSubject
 from domain.roster.records import RecordType
-from domain.sync import models
 from domain.sync.models import ACTIVE, SyncRunState
 from domain.validation.codes import RULES, Code, Owner
 
@@ -91,6 +86,9 @@ class SyncCount:
     unchanged: int = strawberry.field(description="Records that are as they were.")
     rejected: int = strawberry.field(description="Records that failed validation.")
     ignored: int = strawberry.field(description="Records that are left out on purpose.")
+    held: int = strawberry.field(
+        description="Records whose change waits for an administrator: they are as they were."
+    )
 
     @classmethod
     def list_of(cls, counts: Mapping[str, Mapping[str, int]]) -> "list[SyncCount]":
@@ -125,25 +123,6 @@ class SyncLeftOut:
         ]
 
 
-@strawberry.type(description="Why a plan waits.")
-class HoldReason:
-    code: str = strawberry.field(description="What is unusual about the plan.")
-    record_type: RecordType | None = strawberry.field(description="The kind of record.")
-    count: int | None = strawberry.field(description="How many records it concerns.")
-    of: int | None = strawberry.field(description="Out of how many.")
-    value: str | None = strawberry.field(
-        description="What of a sharing rule is not in the feed, or the role of those who would go."
-    )
-
-
-@strawberry.type(description="A plan that waits for an administrator.")
-class Hold:
-    reasons: list[HoldReason] = strawberry.field(description="Why it waits.")
-    created_at: datetime = strawberry.field(description="Since when.")
-    ended_at: datetime | None = strawberry.field(description="Until when; null while it waits.")
-    ended_by: Actor | None = strawberry.field(description="Who or what ended it.")
-
-
 @strawberry.type(description="Why a run failed.")
 class SyncFailure:
     code: str = strawberry.field(description="A validation code, or a code of the run's own.")
@@ -170,34 +149,3 @@ def phase_of(state: SyncRunState, phases: Mapping[str, Any]) -> SyncPhase | None
         return SyncPhase(state.value)
     begun = [phase for phase in SyncPhase if phase.value in phases]
     return begun[-1] if begun else None
-
-
-async def holds_of_runs(
-    session: AsyncSession, tenant_id: UUID, run_ids: Sequence[UUID]
-) -> Mapping[UUID, Hold]:
-    row = models.Hold
-    rows = await session.execute(
-        select(row.run_id, row.reasons, row.created_at, row.ended_at, row.ended_by).where(
-            row.tenant_id == tenant_id, row.run_id.in_(run_ids)
-        )
-    )
-    return {
-        found.run_id: Hold(
-            reasons=[_reason(reason) for reason in found.reasons],
-            created_at=found.created_at,
-            ended_at=found.ended_at,
-            ended_by=Actor.of(found.ended_by) if found.ended_by else None,
-        )
-        for found in rows
-    }
-
-
-def _reason(reason: Mapping[str, Any]) -> HoldReason:
-    kind = reason.get("record_type")
-    return HoldReason(
-        code=reason["code"],
-        record_type=RecordType(kind) if kind else None,
-        count=reason.get("count"),
-        of=reason.get("of"),
-        value=reason.get("value"),
-    )

@@ -4,14 +4,27 @@ import graphql
 import strawberry
 from graphql import GraphQLSchema, lexicographic_sort_schema
 
+from api.graphql.existing_accounts import ExistingAccountsMutation
+from api.graphql.exports import ExportMutation
+from api.graphql.hold_acts import HoldMutation
+from api.graphql.hold_limits import HoldLimitMutation
 from api.graphql.integration_tests import IntegrationTestMutation
 from api.graphql.integrations import IntegrationMutation
+from api.graphql.legacy import LegacyImportMutation
 from api.graphql.matches import MatchMutation
 from api.graphql.onboarding import OnboardingQuery
+from api.graphql.onboarding_steps import OnboardingMutation
+from api.graphql.people import PeopleMutation
+from api.graphql.requirements import RequirementMutation
+from api.graphql.revalidation import RevalidationMutation
 from api.graphql.role_map import RoleMapMutation
+from api.graphql.run_acts import RunActsMutation
 from api.graphql.sharing import SharingMutation
 from api.graphql.syncs import SyncMutation, SyncQuery
-from api.graphql.tenants import TenantMutation, TenantQuery
+from api.graphql.tenant_changes import TenantMutation
+from api.graphql.tenants import TenantQuery
+from api.graphql.uploads import UploadMutation
+from api.graphql.validation_acts import ValidationMutation
 
 
 @strawberry.type(description="What can be asked.")
@@ -22,12 +35,24 @@ class Query(TenantQuery, SyncQuery, OnboardingQuery):
 @strawberry.type(description="What can be done. Every mutation takes one `input`.")
 class Mutation(
     TenantMutation,
+    OnboardingMutation,
     IntegrationMutation,
     IntegrationTestMutation,
+    ExistingAccountsMutation,
     SharingMutation,
     RoleMapMutation,
+    RequirementMutation,
+    ValidationMutation,
     MatchMutation,
     SyncMutation,
+    RunActsMutation,
+    RevalidationMutation,
+    HoldMutation,
+    HoldLimitMutation,
+    ExportMutation,
+    PeopleMutation,
+    UploadMutation,
+    LegacyImportMutation,
 ):
     pass
 

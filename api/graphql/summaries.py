@@ -10,16 +10,43 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from strawberry import Private
 
 from api.graphql.context import Info
-from api.graphql.node import load
+from api.graphql.node import encode_id, load
+from api.graphql.roster import School
 from api.graphql.syncs import SyncRun
-from domain.tenants.models import SubscriptionKind
-from domain.tenants.service import list_summaries
+from domain.tenants.models import LicenceOrder, SubscriptionKind
+from domain.tenants.service import LicenceSettings, list_licence_settings, list_summaries
 
 
 @strawberry.type(description="How many licences a subscription has.")
 class Licences:
-    used: int = strawberry.field(description="Live students whose accounts are enabled.")
+    used: int = strawberry.field(
+        description="Live students who are eligible and whose accounts are enabled."
+    )
     limit: int | None = strawberry.field(description="How many there may be; null for no limit.")
+    tenant_id: Private[UUID]
+
+    @strawberry.field(
+        description="How many would be used after the next sync, as the last preflight has "
+        "counted; null where a sync has been applied since, or there was none."
+    )
+    async def forecast(self, info: Info) -> int | None:
+        return (await self._settings(info)).forecast
+
+    @strawberry.field(description="Who gets one first where there are too few.")
+    async def order(self, info: Info) -> LicenceOrder:
+        return (await self._settings(info)).order
+
+    @strawberry.field(
+        description="The ids of the schools whose students come first, in their order."
+    )
+    async def school_ids(self, info: Info) -> list[strawberry.ID]:
+        keys = (await self._settings(info)).school_ids
+        return [encode_id(School.type_code, self.tenant_id, key) for key in keys]
+
+    async def _settings(self, info: Info) -> LicenceSettings:
+        loader = info.context.loaders.across_tenants(list_licence_settings)
+        found = await loader.load(self.tenant_id)
+        return found or LicenceSettings(LicenceOrder.CREATED, (), None)
 
 
 @strawberry.type(description="How a subscription is doing.")
@@ -57,7 +84,7 @@ async def summaries_of_tenants(
     return {
         tenant_id: SubscriptionSummary(
             kind=SubscriptionKind(row.kind) if row.kind else None,
-            licences=Licences(used=row.licences_used, limit=row.licence_limit),
+            licences=Licences(used=row.licences_used, limit=row.licence_limit, tenant_id=tenant_id),
             next_sync_at=row.next_sync_at,
             go_live_on=row.go_live_on,
             open_errors=row.open_errors,

@@ -1,6 +1,6 @@
 """Sync runs: what they did, where they are, and starting one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
@@ -8,35 +8,42 @@ from uuid import UUID
 
 import strawberry
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from strawberry import Private
 from typing_extensions import override
 
-from api.graphql.changes import ChangesOfRuns, RunSpan, SyncChange, SyncChangeFilter, make_change
+from api.graphql.change_parts import RUN_CODE, SyncChange, make_change
+from api.graphql.changes import ChangesOfRuns, SyncChangeFilter
 from api.graphql.connection import Connection, Listing, connect_nested
 from api.graphql.context import Info
 from api.graphql.cursors import scope_of
 from api.graphql.described import describe
 from api.graphql.errors import UserError, user_errors
+from api.graphql.holds import Hold, holds_of_runs
 from api.graphql.node import TENANT_CODE, GlobalId, Node, find_node, load, read_id
 from api.graphql.pages import OrderDirection, PageArguments, Paged, Sorting
 from api.graphql.permissions import MayReadRosters, MayRunSyncs
+from api.graphql.preflight import PreflightReport
 from api.graphql.run_parts import (
     Actor,
-    Hold,
     SyncCount,
     SyncFailure,
     SyncLeftOut,
     SyncPhase,
     SyncProgress,
-    holds_of_runs,
     phase_of,
 )
+from api.graphql.run_steps import SyncRunUserInput, SyncStep
 from api.graphql.targets import INPUT, tenant_of
 from api.graphql.validation import ErrorsOfRuns, ValidationError, bounded
 from domain.clock import utc_now
-from domain.errors import DomainError
+from domain.errors import DomainError, InvalidInput
+from domain.people.callers import Caller
 from domain.sync import models
 from domain.sync.models import SyncMode, SyncRunState, SyncTrigger
-from domain.sync.service import request_run
+from domain.sync.service import Requested, request_run
+from domain.sync.spans import RunSpan
+from domain.sync.targets import request_user_run
 from domain.tenants.service import get_tenant
 
 if TYPE_CHECKING:
@@ -51,7 +58,7 @@ ChangeFilter = Annotated[
 
 @strawberry.type(description="One attempt to make what is stored equal what the provider shares.")
 class SyncRun(Node):
-    type_code: ClassVar[str] = "R"
+    type_code: ClassVar[str] = RUN_CODE
     row: ClassVar[type[Any]] = models.SyncRun
     derived: ClassVar[tuple[str, ...]] = (
         "phase",
@@ -59,16 +66,22 @@ class SyncRun(Node):
         "requested_by",
         "counts",
         "left_out",
+        "preflight",
         "failure",
+        "cancelled_by",
+        "steps",
     )
     sources: ClassVar[tuple[str, ...]] = (
         "requested_by",
         "counts",
         "left_out",
+        "report",
         "progress",
         "phases",
         "failure_code",
         "failure_message",
+        "cancelled_by",
+        "steps",
     )
 
     trigger: SyncTrigger = strawberry.field(description="What asked for it.")
@@ -86,7 +99,18 @@ class SyncRun(Node):
     left_out: list[SyncLeftOut] = strawberry.field(
         description="What the sharing rules left out, by rule and kind of record."
     )
+    preflight: PreflightReport | None = strawberry.field(
+        description="What a preflight found; null for other runs, and until it has."
+    )
     failure: SyncFailure | None = strawberry.field(description="Why it failed, if it did.")
+    cancel_requested_at: datetime | None = strawberry.field(
+        description="When somebody cancelled it; its worker stops within seconds after that."
+    )
+    cancelled_by: Actor | None = strawberry.field(description="Who cancelled it.")
+    steps: list[SyncStep] = strawberry.field(
+        description="What a run of mode SINGLE_USER or REVALIDATION found out; empty for others."
+    )
+    reverts_run_id: Private[UUID | None]
 
     @classmethod
     @override
@@ -103,7 +127,10 @@ class SyncRun(Node):
             "requested_by": Actor.of(row.requested_by),
             "counts": SyncCount.list_of(row.counts),
             "left_out": SyncLeftOut.list_of(row.left_out),
+            "preflight": PreflightReport.of(row.report, tenant_id=row.tenant_id, run_id=row.id),
             "failure": failure if row.failure_code else None,
+            "cancelled_by": Actor.of(row.cancelled_by) if row.cancelled_by else None,
+            "steps": SyncStep.list_of(row.steps),
         }
 
     @strawberry.field(
@@ -114,6 +141,25 @@ class SyncRun(Node):
     ) -> Annotated["Tenant", strawberry.lazy("api.graphql.tenants")]:
         tenant = await find_node(info, GlobalId(TENANT_CODE, self.tenant_id, self.tenant_id))
         return cast("Tenant", tenant)
+
+    @strawberry.field(
+        description="The run that it undoes, if its mode is REVERT.",
+        permission_classes=[MayReadRosters],
+    )
+    async def reverts(
+        self, info: Info
+    ) -> Annotated["SyncRun", strawberry.lazy("api.graphql.syncs")] | None:
+        if self.reverts_run_id is None:
+            return None
+        return await load(info, SyncRun, self.tenant_id, self.reverts_run_id)
+
+    @strawberry.field(
+        description="The run that has undone it, if one has.", permission_classes=[MayReadRosters]
+    )
+    async def reverted_by(
+        self, info: Info
+    ) -> Annotated["SyncRun", strawberry.lazy("api.graphql.syncs")] | None:
+        return await info.context.loaders.of(reverts_of_runs).load((self.tenant_id, self.key))
 
     @strawberry.field(
         description="Why its plan waits, if it does or did.", permission_classes=[MayReadRosters]
@@ -131,7 +177,7 @@ class SyncRun(Node):
     ) -> Connection[SyncChange]:
         chosen = filter or SyncChangeFilter()
         span = RunSpan.of(self.key, self.started_at, self.finished_at)
-        listing = ChangesOfRuns(chosen.record_type, chosen.action)
+        listing = ChangesOfRuns(chosen.record_type, chosen.action, chosen.is_waiting)
         owner = (self.tenant_id, tuple(span))
         return await connect_nested(info, listing, page, of=owner, make=make_change)
 
@@ -146,6 +192,19 @@ class SyncRun(Node):
     ) -> Connection[ValidationError]:
         owner = (self.tenant_id, (self.key,))
         return await connect_nested(info, ErrorsOfRuns(), page, of=owner, make=ValidationError.of)
+
+
+async def reverts_of_runs(
+    session: AsyncSession, tenant_id: UUID, run_ids: Sequence[UUID]
+) -> Mapping[UUID, SyncRun]:
+    """By run, the one that has undone it."""
+    row = models.SyncRun
+    rows = await session.execute(
+        SyncRun.statement(tenant_id).where(
+            row.reverts_run_id.in_(run_ids), row.state == SyncRunState.SUCCEEDED
+        )
+    )
+    return {found.reverts_run_id: SyncRun.of(found) for found in rows}
 
 
 class SyncRunOrderField(StrEnum):
@@ -203,6 +262,9 @@ def sync_runs(
 class SyncRunStartInput:
     tenant_id: strawberry.ID = strawberry.field(description="The tenant's id.")
     mode: SyncMode = strawberry.field(default=SyncMode.FULL, description="What it shall do.")
+    user: SyncRunUserInput | None = strawberry.field(
+        default=None, description="For mode SINGLE_USER: whom it reads."
+    )
 
 
 @strawberry.type(description="The run that was asked for.")
@@ -245,14 +307,19 @@ class SyncMutation:
             tenant_id = tenant_of(input.tenant_id, context.caller)
             async with context.database.transaction(tenant_id) as session:
                 await get_tenant(session, tenant_id=tenant_id)
-                requested = await request_run(
-                    session,
-                    tenant_id=tenant_id,
-                    mode=input.mode,
-                    trigger=SyncTrigger.MANUAL,
-                    caller=context.caller,
-                    now=utc_now(),
-                )
+                requested = await _request(session, tenant_id, input, context.caller)
         except DomainError as error:
             return SyncRunStartPayload(user_errors=user_errors(error))
         return SyncRunStartPayload(sync_run=SyncRun.of(requested.run), joined=requested.joined)
+
+
+async def _request(
+    session: AsyncSession, tenant_id: UUID, input: SyncRunStartInput, caller: Caller
+) -> Requested:
+    asked: dict[str, Any] = {"tenant_id": tenant_id, "caller": caller, "now": utc_now()}
+    if input.mode is SyncMode.SINGLE_USER:
+        user = input.user or SyncRunUserInput()
+        return await request_user_run(session, wanted=user.wanted(tenant_id), **asked)
+    if input.user is not None:
+        raise InvalidInput("user", "Only a run of mode SINGLE_USER is of one person.")
+    return await request_run(session, mode=input.mode, trigger=SyncTrigger.MANUAL, **asked)

@@ -4,10 +4,12 @@ from uuid import UUID
 
 import strawberry
 
-from api.graphql.node import TENANT_CODE, find_id
+from api.graphql.node import TENANT_CODE, GlobalId, find_id
 from domain.errors import InvalidInput, NotFound
 from domain.people.callers import Caller
 
+RUN_CODE = "R"
+UPLOAD_CODE = "F"
 INPUT = strawberry.argument(description="What is wanted.")
 
 
@@ -22,3 +24,13 @@ def tenant_of(id: str, caller: Caller) -> UUID:
     if not caller.may_see(found.tenant_id):
         raise NotFound("tenant", id)
     return found.tenant_id
+
+
+def run_of(id: str, caller: Caller) -> GlobalId:
+    """The same of a sync run."""
+    found = find_id(id)
+    if found is None or found.code != RUN_CODE:
+        raise InvalidInput("syncRunId", "This is not the id of a sync run.")
+    if not caller.may_see(found.tenant_id):
+        raise NotFound("sync run", found.key)
+    return found

@@ -1,26 +1,25 @@
-"""Tenants: finding them, what they are about, and creating one."""
+"""Tenants: finding them, and what they are about."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import strawberry
-from sqlalchemy import Select, column, func, select
+from sqlalchemy import Select, select
 from strawberry import Private
 from typing_extensions import override
 
 from api.graphql import roster_lists
-from api.graphql.connection import Connection, Listing, connect
+from api.graphql.connection import Connection, connect
 from api.graphql.context import Info
-from api.graphql.cursors import scope_of
-from api.graphql.described import describe
-from api.graphql.errors import UserError, bad_input, user_errors
+from api.graphql.errors import bad_input
 from api.graphql.integrations import Integration, find_integration_of
 from api.graphql.matches import MatchCandidate, MatchCandidateFilter, match_candidates
 from api.graphql.node import TENANT_CODE, Node, find_id, find_node, load, read_id
-from api.graphql.pages import OrderDirection, PageArguments, Paged, Sorting
-from api.graphql.permissions import IsOperator, IsSignedIn, MayAdminister, MayReadRosters
+from api.graphql.onboarding_steps import Onboarding, find_onboarding
+from api.graphql.pages import PageArguments, Paged
+from api.graphql.people import PeopleMerge, people_merges
+from api.graphql.permissions import IsSignedIn, MayReadRosters
 from api.graphql.roster import Group, School, User
 from api.graphql.roster_lists import (
     GroupFilter,
@@ -29,11 +28,10 @@ from api.graphql.roster_lists import (
     SchoolOrder,
     UserFilter,
     UserOrder,
-    contains,
 )
 from api.graphql.summaries import SubscriptionSummary, summaries_of_tenants
 from api.graphql.syncs import SyncRun, SyncRunFilter, SyncRunOrder, sync_runs
-from api.graphql.targets import INPUT
+from api.graphql.tenant_lists import TenantFilter, TenantOrder, columns_of, tenants
 from api.graphql.validation import (
     GROUP_CAP,
     ValidationError,
@@ -43,14 +41,10 @@ from api.graphql.validation import (
     list_groups,
     validation_errors,
 )
-from domain.clock import new_id
-from domain.errors import DomainError
 from domain.people.callers import Scope
 from domain.tenants import models
 from domain.tenants.models import TenantStatus
 from domain.tenants.service import (
-    DEFAULT_TIME_ZONE,
-    create_tenant,
     find_tenant_id,
 )
 
@@ -98,6 +92,13 @@ class Tenant(Node):
     )
     async def integration(self, info: Info) -> Integration | None:
         return await find_integration_of(info, self.key)
+
+    @strawberry.field(
+        description="How far it is on its way from the request to the tile.",
+        permission_classes=[MayReadRosters],
+    )
+    async def onboarding(self, info: Info) -> Onboarding:
+        return await find_onboarding(info, self.key)
 
     @strawberry.field(
         description="Its sync runs, the latest first unless ordered otherwise.",
@@ -152,6 +153,14 @@ class Tenant(Node):
         return await connect(info, listing, page, MatchCandidate.of)
 
     @strawberry.field(
+        description="People who were made one, the latest first; an undo needs the merge's id.",
+        extensions=[Paged()],
+        permission_classes=[MayReadRosters],
+    )
+    async def people_merges(self, info: Info, page: PageArguments) -> Connection[PeopleMerge]:
+        return await connect(info, people_merges(self.key), page, PeopleMerge.of)
+
+    @strawberry.field(
         description="Its schools, by name unless ordered otherwise.",
         extensions=[Paged()],
         permission_classes=[MayReadRosters],
@@ -197,74 +206,6 @@ class Tenant(Node):
         return await connect(info, listing, page, User.of)
 
 
-def columns_of(row: Any) -> list[Any]:
-    """A tenant is its own tenant. `row` is the table, or what looks like it."""
-    names = ("id", "slug", "name", "display_name", "time_zone", "status", "created_at")
-    return [row.id.label("tenant_id"), *(getattr(row, name) for name in names)]
-
-
-class TenantOrderField(StrEnum):
-    NAME = "NAME"
-    SLUG = "SLUG"
-    CREATED = "CREATED"
-
-
-describe(
-    TenantOrderField,
-    "What tenants are ordered by.",
-    NAME="The name.",
-    SLUG="The slug.",
-    CREATED="When they were created.",
-)
-
-
-@strawberry.input(description="How tenants are ordered.")
-class TenantOrder:
-    field: TenantOrderField = strawberry.field(description="By what.")
-    direction: OrderDirection = strawberry.field(
-        default=OrderDirection.ASC, description="Which way."
-    )
-
-
-@strawberry.input(description="Which tenants are wanted; all conditions hold together.")
-class TenantFilter:
-    status: TenantStatus | None = strawberry.field(
-        default=None, description="Only tenants with this status."
-    )
-    search: str | None = strawberry.field(
-        default=None, description="A part of the name, the display name or the slug."
-    )
-
-
-def tenants(info: Info, filter: TenantFilter | None, order_by: TenantOrder | None) -> Listing:
-    """All of them for an operator, by an audited function; a tenant's token sees its own row."""
-    caller = info.context.caller
-    table = func.list_tenants().table_valued(
-        *(column(known.name, known.type) for known in models.Tenant.__table__.columns)
-    )
-    row: Any = table.alias("tenants").c if caller.is_operator else models.Tenant
-    chosen = filter or TenantFilter()
-    order = order_by or TenantOrder(field=TenantOrderField.NAME)
-    statement = select(*columns_of(row)).where(
-        *contains(chosen.search, row.name, row.display_name, row.slug)
-    )
-    if not caller.is_operator:
-        statement = statement.where(row.id == caller.tenant_id)
-    if chosen.status is not None:
-        statement = statement.where(row.status == chosen.status)
-    keys: dict[TenantOrderField, list[Any]] = {
-        TenantOrderField.NAME: [func.lower(row.name)],
-        TenantOrderField.SLUG: [row.slug],
-        TenantOrderField.CREATED: [],
-    }
-    return Listing(
-        scope_of("tenants", caller.tenant_id, chosen, order),
-        caller.tenant_id,
-        statement,
-        Sorting.by(keys[order.field], row.id, order.direction),
-    )
-
-
 @strawberry.type(description="Who is asking.")
 class Viewer:
     name: str = strawberry.field(description="The name of the token.")
@@ -282,32 +223,6 @@ class Viewer:
         if self.tenant_id is None:
             return None
         return await load(info, Tenant, self.tenant_id, self.tenant_id)
-
-
-@strawberry.input(description="A new tenant.")
-class TenantCreateInput:
-    slug: str = strawberry.field(
-        description="Its short name in addresses: up to 63 lower-case letters, digits and inner "
-        "hyphens."
-    )
-    name: str = strawberry.field(description="Its name: 1 to 200 characters.")
-    display_name: str | None = strawberry.field(
-        default=None, description="Its name as people see it at sign-in; the name if left out."
-    )
-    time_zone: str | None = strawberry.field(
-        default=None,
-        description=f"Its IANA time zone; {DEFAULT_TIME_ZONE} if left out.",
-    )
-
-
-@strawberry.type(description="The tenant that was created.")
-class TenantCreatePayload:
-    tenant: Tenant | None = strawberry.field(
-        default=None, description="The tenant; null where none was created."
-    )
-    user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="Why it was refused; empty where it was not."
-    )
 
 
 @strawberry.type
@@ -362,29 +277,3 @@ class TenantQuery:
         if tenant_id is None or not info.context.caller.may_see(tenant_id):
             return None
         return await load(info, Tenant, tenant_id, tenant_id)
-
-
-@strawberry.type
-class TenantMutation:
-    @strawberry.mutation(
-        description="Creates a tenant, on trial.", permission_classes=[IsOperator, MayAdminister]
-    )
-    async def tenant_create(
-        self, info: Info, input: Annotated[TenantCreateInput, INPUT]
-    ) -> TenantCreatePayload:
-        context, tenant_id = info.context, new_id()
-        context.loaders.forget()
-        try:
-            async with context.database.transaction(tenant_id) as session:
-                await create_tenant(
-                    session,
-                    tenant_id=tenant_id,
-                    slug=input.slug,
-                    name=input.name,
-                    display_name=input.display_name,
-                    time_zone=input.time_zone or DEFAULT_TIME_ZONE,
-                    caller=context.caller,
-                )
-        except DomainError as error:
-            return TenantCreatePayload(user_errors=user_errors(error))
-        return TenantCreatePayload(tenant=await load(info, Tenant, tenant_id, tenant_id))

@@ -1,6 +1,6 @@
 """Validation errors: each one, and grouped by what one correction would mend."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 import strawberry
-from sqlalchemy import ARRAY, ColumnElement, Select, Uuid, case, func, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import ColumnElement, Select, select
 from strawberry import Private
 from strawberry.scalars import JSON
 from typing_extensions import override
@@ -21,22 +20,24 @@ from api.graphql.described import describe
 from api.graphql.errors import bad_input
 from api.graphql.node import Node, load
 from api.graphql.pages import OrderDirection, Sorting
+from api.graphql.run_parts import Actor
 from domain.roster.records import RecordType
 from domain.validation import models
-from domain.validation.codes import RULES, Code, Owner, Rule, Severity
+from domain.validation.causes import list_causes
+from domain.validation.codes import RULES, Code, Owner, Rule, Severity, effect_of
 from domain.validation.models import ErrorState
 
 GROUP_CAP = 100
 CHOICES_CAP = 50
 """How many values a list in a filter may have."""
 
-_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
-
 
 @strawberry.type(description="One problem with one record of the provider.")
 class ValidationError(Node):
     type_code: ClassVar[str] = "E"
     row: ClassVar[type[Any]] = models.ValidationError
+    derived: ClassVar[tuple[str, ...]] = ("accepted_by",)
+    sources: ClassVar[tuple[str, ...]] = ("accepted_by",)
 
     code: Code = strawberry.field(description="What is wrong.")
     severity: Severity = strawberry.field(description="What it does.")
@@ -49,12 +50,23 @@ class ValidationError(Node):
     place: str | None = strawberry.field(description="Where it was read: file and line, say.")
     cause: str = strawberry.field(description="What one correction would mend; see the groups.")
     record: JSON | None = strawberry.field(
-        description="The provider's record: the mapped fields only."
+        description="The provider's record: the mapped fields only. Of a problem that stands for "
+        "several records how many they are, `concerned`, and some of their ids, `examples`."
     )
     first_seen_at: datetime = strawberry.field(description="When a run saw it first.")
     last_seen_at: datetime = strawberry.field(description="When a run saw it last.")
     runs: int = strawberry.field(description="How many runs have seen it.")
     resolved_at: datetime | None = strawberry.field(description="When a run no longer saw it.")
+    accepted_at: datetime | None = strawberry.field(
+        description="When it was accepted; null where it is not."
+    )
+    accepted_by: Actor | None = strawberry.field(description="Who has accepted it.")
+    accepted_note: str | None = strawberry.field(description="Why, in their words.")
+
+    @classmethod
+    @override
+    def derive(cls, row: Any) -> Mapping[str, Any]:
+        return {"accepted_by": Actor.of(row.accepted_by) if row.accepted_by else None}
 
     @strawberry.field(description="What is wrong, in a few words.")
     def title(self) -> str:
@@ -66,7 +78,7 @@ class ValidationError(Node):
 
     @strawberry.field(description="What Homerow did.")
     def effect(self) -> str:
-        return rule_of(self.code).effect
+        return effect_of(self.code, self.severity)
 
     @strawberry.field(description="What to do, and where.")
     def remedy(self) -> str:
@@ -87,6 +99,10 @@ class ValidationErrorGroup:
         description="What they have in common: the missing class of many enrollments, say."
     )
     count: int = strawberry.field(description="How many errors they are.")
+    weight: int = strawberry.field(
+        description="How many records one correction mends: those of the errors, and those that "
+        "fail because of them, as enrollments do of a class that was not applied."
+    )
     effect: str = strawberry.field(description="What Homerow did.")
     remedy: str = strawberry.field(description="What to do, and where.")
     example_id: Private[UUID]
@@ -98,34 +114,23 @@ class ValidationErrorGroup:
 
 
 async def list_groups(info: Info, tenant_id: UUID) -> list[ValidationErrorGroup]:
-    """The worst first, then the most frequent."""
-    row = models.ValidationError
-    rank = func.min(case(_RANKS, value=row.severity)).label("rank")
-    # PostgreSQL has no minimum of uuids.
-    first = func.array_agg(aggregate_order_by(row.id, row.id), type_=ARRAY(Uuid))[1].label(
-        "example_id"
-    )
+    """The worst first, then the heaviest."""
     async with info.context.database.read(tenant_id) as session:
-        rows = await session.execute(
-            select(row.code, row.cause, func.count().label("count"), rank, first)
-            .where(row.tenant_id == tenant_id, row.state == ErrorState.OPEN)
-            .group_by(row.code, row.cause)
-            .order_by(rank, func.count().desc(), row.code, row.cause)
-            .limit(GROUP_CAP)
-        )
+        rows = await list_causes(session, tenant_id, GROUP_CAP)
     return [_group(tenant_id, found) for found in rows]
 
 
 def _group(tenant_id: UUID, found: Any) -> ValidationErrorGroup:
-    rule = rule_of(found.code)
+    rule, severity = rule_of(found.code), list(Severity)[found.rank]
     return ValidationErrorGroup(
         code=found.code,
         title=rule.title,
-        severity=list(Severity)[found.rank],
+        severity=severity,
         owner=rule.owner,
         cause=found.cause,
         count=found.count,
-        effect=rule.effect,
+        weight=found.weight,
+        effect=effect_of(found.code, severity),
         remedy=rule.remedy,
         example_id=found.example_id,
         tenant_id=tenant_id,

@@ -31,7 +31,8 @@ class ErrandState(StrEnum):
 class Errand(TenantRow, Base):
     """`asked` is the input, `result` the answer once it is DONE.
 
-    A REFUSED one says why: `refused_code` is INVALID, CONFLICT or NOT_FOUND.
+    A REFUSED one says why: `refused_code` is INVALID, CONFLICT or NOT_FOUND. `started_at` moves on
+    while a worker is at it, so that a dead worker's errand is known.
     """
 
     __tablename__ = "errands"

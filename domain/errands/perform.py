@@ -1,24 +1,39 @@
 """What a worker does with errands: each kind has its one function, in one transaction."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.clock import utc_now
 from domain.database import Database
 from domain.errands.models import Errand, ErrandKind, ErrandState
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound
+from domain.identity.merging import merge_people
+from domain.identity.unlinking import unlink_person
+from domain.identity.unmerging import undo_merge
+from domain.legacy.service import import_legacy
 from domain.logs import frames_of
 from domain.people.callers import Caller
 
 Handler = Callable[[AsyncSession, UUID, Mapping[str, Any], Caller], Awaitable[dict[str, Any]]]
 """Given the tenant, what was asked and who asked. Raises DomainError, with nothing done."""
 
-HANDLERS: dict[ErrandKind, Handler] = {}
+HANDLERS: dict[ErrandKind, Handler] = {
+    ErrandKind.LEGACY_IMPORT: import_legacy,
+    ErrandKind.PEOPLE_MERGE: merge_people,
+    ErrandKind.PEOPLE_MERGE_UNDO: undo_merge,
+    ErrandKind.IDENTITY_UNLINK: unlink_person,
+}
+
+BEAT_SECONDS = 15.0
+"""How often a worker says that it still runs an errand; after a minute's silence it is dead."""
 
 log = structlog.get_logger()
 
@@ -32,7 +47,8 @@ async def perform_errand(database: Database) -> bool:
     tenant_id, errand_id = claimed
     with structlog.contextvars.bound_contextvars(tenant_id=str(tenant_id)):
         try:
-            await _run(database, tenant_id, errand_id)
+            async with _beating(database, tenant_id, errand_id):
+                await _run(database, tenant_id, errand_id)
         except DomainError as error:
             await _refuse(database, tenant_id, errand_id, error)
         except Exception as error:  # noqa: BLE001 - whoever waits is answered, whatever happens
@@ -42,26 +58,89 @@ async def perform_errand(database: Database) -> bool:
     return True
 
 
+@asynccontextmanager
+async def _beating(database: Database, tenant_id: UUID, errand_id: UUID) -> AsyncGenerator[None]:
+    """A long errand is not taken for a dead worker's, and begun a second time."""
+    beat = asyncio.create_task(_beat(database, tenant_id, errand_id))
+    try:
+        yield
+    finally:
+        beat.cancel()
+        with suppress(asyncio.CancelledError):
+            await beat
+
+
+async def _beat(database: Database, tenant_id: UUID, errand_id: UUID) -> None:
+    while True:
+        await asyncio.sleep(BEAT_SECONDS)
+        try:
+            async with database.transaction(tenant_id) as session:
+                # Never waits for the errand's own transaction, which ends by writing this row.
+                await session.execute(text("SET LOCAL lock_timeout = '1s'"))
+                await session.execute(
+                    update(Errand)
+                    .where(
+                        Errand.tenant_id == tenant_id,
+                        Errand.id == errand_id,
+                        Errand.state == ErrandState.RUNNING,
+                    )
+                    .values(started_at=func.clock_timestamp())
+                )
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("errand_beat_failed", error=type(error).__name__)
+
+
 async def _run(database: Database, tenant_id: UUID, errand_id: UUID) -> None:
     async with database.transaction(tenant_id) as session:
-        # Requests for runs take the same lock: no sync begins beside an errand.
-        await session.execute(
-            text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant_id, 0))"),
-            {"tenant_id": str(tenant_id)},
-        )
+        if not await _take_turn(session, tenant_id):
+            await _finish(session, tenant_id, errand_id, state=ErrandState.WAITING)
+            return
         errand = (
             await session.scalars(
                 select(Errand).where(Errand.tenant_id == tenant_id, Errand.id == errand_id)
             )
         ).one()
+        if errand.state is not ErrandState.RUNNING:
+            return  # a worker that was taken for dead has run it after all
         asker = Caller(actor=errand.requested_by, name=errand.requested_by, tenant_id=tenant_id)
         handler = HANDLERS[ErrandKind(errand.kind)]
         result = await handler(session, tenant_id, errand.asked, asker)
-        await session.execute(
-            update(Errand)
-            .where(Errand.tenant_id == tenant_id, Errand.id == errand_id)
-            .values(state=ErrandState.DONE, finished_at=utc_now(), result=result)
+        await _finish(
+            session,
+            tenant_id,
+            errand_id,
+            state=ErrandState.DONE,
+            finished_at=utc_now(),
+            result=result,
         )
+
+
+async def _take_turn(session: AsyncSession, tenant_id: UUID) -> bool:
+    """Whether no sync of the tenant is under way; then none begins before this has ended.
+
+    Requests for runs take the same lock, and whoever would claim a run that waits already skips
+    it while we hold its row.
+    """
+    await session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant_id, 0))"),
+        {"tenant_id": str(tenant_id)},
+    )
+    states = await session.scalars(
+        text(
+            "SELECT state FROM sync_runs WHERE tenant_id = :tenant_id AND finished_at IS NULL"
+            " FOR NO KEY UPDATE"
+        ),
+        {"tenant_id": tenant_id},
+    )
+    return all(state == "QUEUED" for state in states)
+
+
+async def _finish(
+    session: AsyncSession, tenant_id: UUID, errand_id: UUID, **values: object
+) -> None:
+    await session.execute(
+        update(Errand).where(Errand.tenant_id == tenant_id, Errand.id == errand_id).values(**values)
+    )
 
 
 async def _refuse(database: Database, tenant_id: UUID, errand_id: UUID, error: DomainError) -> None:
@@ -74,14 +153,13 @@ async def _refuse(database: Database, tenant_id: UUID, errand_id: UUID, error: D
         case _:
             code, field = "CONFLICT", getattr(error, "field", None)
     async with database.transaction(tenant_id) as session:
-        await session.execute(
-            update(Errand)
-            .where(Errand.tenant_id == tenant_id, Errand.id == errand_id)
-            .values(
-                state=ErrandState.REFUSED,
-                finished_at=utc_now(),
-                refused_code=code,
-                refused_field=field,
-                message=str(error),
-            )
+        await _finish(
+            session,
+            tenant_id,
+            errand_id,
+            state=ErrandState.REFUSED,
+            finished_at=utc_now(),
+            refused_code=code,
+            refused_field=field,
+            message=str(error),
         )

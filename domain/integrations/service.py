@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.clock import utc_now
-from domain.errors import Conflict, InvalidInput, NotFound
+from domain.errors import InvalidInput, NotFound
 from domain.integrations.connections import (
     NOTHING,
     UNKNOWN,
@@ -29,6 +29,7 @@ from domain.integrations.models import (
     SyncSchedule,
 )
 from domain.integrations.schedule import DEFAULT_LOCAL_TIME, next_due
+from domain.integrations.switching import switch_provider
 from domain.integrations.texts import check_texts
 from domain.people.audit import record_act
 from domain.people.callers import Caller
@@ -74,10 +75,16 @@ async def configure_integration(
     caller: Caller,
     now: datetime,
 ) -> Integration:
-    """Create the tenant's integration, or change its settings; the schedule starts as nightly."""
+    """Create the tenant's integration, or change its settings; the schedule starts as nightly.
+
+    With another provider than before it is switched to that. Raises InvalidInput and Conflict.
+    """
     integration = await find_integration(session, tenant_id=tenant_id)
-    known = await _known(session, integration)
-    connection = _check(configuration, integration, known, caller)
+    former = integration.provider if integration is not None else None
+    is_switch = former not in (None, configuration.provider)
+    # What is stored of another provider opens nothing here.
+    known = UNKNOWN if is_switch else await _known(session, integration)
+    connection = _check(configuration, known, caller)
     eligibility = _check_eligibility(configuration)
     if integration is None:
         integration = Integration(
@@ -89,6 +96,8 @@ async def configure_integration(
         session.add(integration)
         await session.flush()
         await _start_schedule(session, integration=integration, now=now)
+    elif is_switch:
+        await switch_provider(session, integration, configuration.provider, now=now)
     _change(integration, connection, configuration, eligibility)
     integration.updated_at = now
     if connection.credentials:
@@ -99,21 +108,14 @@ async def configure_integration(
         caller=caller,
         action="integrationConfigure",
         target=str(integration.id),
-        details=_told(configuration, connection),
+        details=_told(configuration, connection)
+        | ({"former_provider": former.value} if is_switch and former else {}),
     )
     await session.flush()
     return integration
 
 
-def _check(
-    configuration: Configuration, integration: Integration | None, known: Known, caller: Caller
-) -> Connection:
-    if integration is not None and integration.provider is not configuration.provider:
-        raise Conflict(
-            f"The tenant is connected to {integration.provider.value}; "
-            "another provider cannot take its place.",
-            field="provider",
-        )
+def _check(configuration: Configuration, known: Known, caller: Caller) -> Connection:
     settings = known.settings if configuration.settings is None else configuration.settings
     lead = configuration.group_lead_days
     if lead is not None and not 0 <= lead <= MOST_LEAD_DAYS:

@@ -5,7 +5,7 @@ to go on after any checkpoint that it gave out. It ends normally only if every c
 read to its end; anything else raises a SourceError, and nothing is compared.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -56,6 +56,16 @@ class Ignored(NamedTuple):
     reason: str
 
 
+class Unread(NamedTuple):
+    """A record that was asked for by name and that the provider cannot give by name, and why.
+
+    It may be there or gone: nothing is known of it, so nothing of it changes.
+    """
+
+    source_id: str
+    reason: str
+
+
 Checkpoint = dict[str, str | int]
 """Where a source can go on. Its meaning is the source's own; it is stored as JSON."""
 
@@ -73,7 +83,8 @@ class Page:
     that differ the first is taken.
     `expected`, on a last page, is how many records the provider says the collection has: fewer
     is a collection that was not read to its end. `modified` is the latest time of change on the
-    page, as the provider writes it: where a later delta begins.
+    page, as the provider writes it: where a later delta begins. `unread` is what was asked for by
+    name in vain.
     """
 
     record_type: RecordType
@@ -81,12 +92,39 @@ class Page:
     problems: Sequence[Problem] = ()
     ignored: Sequence[Ignored] = ()
     deleted: Sequence[str] = ()
+    unread: Sequence[Unread] = ()
     read: int = 0
     completeness: Completeness = Completeness.FULL
     is_last: bool = False
     checkpoint: Checkpoint = field(default_factory=dict)
     expected: int | None = None
     modified: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picks:
+    """Records that are asked for by name: at most some thousands.
+
+    `ids` are source ids by type. `numbers` are student or staff numbers of people whose ids are
+    not known. `memberships_of` are the ids of users and groups, by type, of whom every enrollment
+    is wanted.
+    """
+
+    ids: Mapping[RecordType, Collection[str]] = field(default_factory=dict)
+    numbers: Collection[str] = ()
+    memberships_of: Mapping[RecordType, Collection[str]] = field(default_factory=dict)
+
+    def of(self, record_type: RecordType) -> Collection[str]:
+        return self.ids.get(record_type, ())
+
+    def wants(self, record_type: RecordType) -> bool:
+        """Whether anything of a type is asked for."""
+        match record_type:
+            case RecordType.USER if self.numbers:
+                return True
+            case RecordType.MEMBERSHIP if any(self.memberships_of.values()):
+                return True
+        return bool(self.of(record_type))
 
 
 class CheckStep(NamedTuple):
@@ -144,6 +182,16 @@ class RosterSource(Protocol):
         """Every collection, parents first; after a checkpoint, what comes behind it.
 
         Raises a SourceError if a collection cannot be read to its end.
+        """
+        ...
+
+    def pick(self, picks: Picks) -> AsyncIterator[Page]:
+        """What is asked for by name and nothing else: one page of each type, all of them deltas.
+
+        Each record is as `pages` would give it. Every id that is asked for is on its page: as a
+        record, a problem that stands in for one, ignored, `deleted` if the provider says that it
+        is gone, or `unread`. Of numbers, and of those whose memberships are wanted, only what
+        was found is.
         """
         ...
 

@@ -5,6 +5,9 @@ the transaction. Every change must still find the hash that it was planned again
 than planned means that somebody else was here, and the plan is made again.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import asyncpg
 
 from domain.roster.records import RecordType
@@ -25,19 +28,50 @@ async def apply(context: RunContext) -> None:
     async with context.step(SyncRunState.SUMMARISING) as connection:
         await connection.execute("SET LOCAL statement_timeout = '30min'")
         await note_links(context, connection)
-        for entity in ENTITIES:
-            await _change(context, connection, entity)
-            await _create(context, connection, entity)
-        await _affiliate(context, connection)
-        await _change_memberships(context, connection)
-        await _create_memberships(context, connection)
-        await _write_spans(context, connection)
-        for record_type, table in (
-            (RecordType.MEMBERSHIP, "memberships"),
-            *((entity.record_type, entity.table) for entity in reversed(ENTITIES)),
-        ):
-            await _archive(context, connection, record_type, table)
+        await change_all(context, connection, _BY_SOURCE_IDS)
+        await archive_all(context, connection)
         await _note_first_roster(context, connection)
+
+
+class Naming(NamedTuple):
+    """How work tables and staged rows name what is stored.
+
+    `references` of `entities` and `school` resolve the names. `identity` is what becomes of a
+    record's source id and origin, and `membership` of a membership's origin.
+    """
+
+    entities: Sequence[Entity]
+    identity: str
+    school: str
+    membership: str
+
+
+_BY_SOURCE_IDS = Naming(
+    entities=ENTITIES,
+    identity="source_id = w.source_id, origin = 'PROVIDER'",
+    school="sc.source_id = r.source_id",
+    membership="origin = 'PROVIDER'",
+)
+
+
+async def change_all(context: RunContext, connection: asyncpg.Connection, naming: Naming) -> None:
+    """What is created, changed or restored, parents first."""
+    for entity in naming.entities:
+        await _change(context, connection, entity, naming.identity)
+        await _create(context, connection, entity)
+    await _affiliate(context, connection, naming.school)
+    await _change_memberships(context, connection, naming.membership)
+    await _create_memberships(context, connection)
+    await _write_spans(context, connection)
+
+
+async def archive_all(context: RunContext, connection: asyncpg.Connection) -> None:
+    """Children first."""
+    for record_type, table in (
+        (RecordType.MEMBERSHIP, "memberships"),
+        *((entity.record_type, entity.table) for entity in reversed(ENTITIES)),
+    ):
+        await _archive(context, connection, record_type, table)
 
 
 async def note_links(context: RunContext, connection: asyncpg.Connection) -> None:
@@ -101,15 +135,16 @@ async def _done(
         await connection.execute(f"ANALYZE {table}")
 
 
-async def _change(context: RunContext, connection: asyncpg.Connection, entity: Entity) -> None:
+async def _change(
+    context: RunContext, connection: asyncpg.Connection, entity: Entity, identity: str
+) -> None:
     planned = await _planned(context, connection, entity.record_type, "UPDATE", "RESTORE", "REHASH")
     if not planned:
         return
     assignments = ", ".join(f"{name} = {entity.value(name)}" for name in entity.columns)
     await _done(
         connection,
-        f"UPDATE {entity.table} r SET {assignments}, content_hash = w.hash,"
-        "  source_id = w.source_id, origin = 'PROVIDER',"
+        f"UPDATE {entity.table} r SET {assignments}, content_hash = w.hash, {identity},"
         "  archived_at = NULL, archived_by_run_id = NULL"
         f" FROM {context.staging.work(entity.record_type)} w"
         f" JOIN {context.staging.of(entity.record_type)} s USING (source_id)"
@@ -144,7 +179,7 @@ async def _create(context: RunContext, connection: asyncpg.Connection, entity: E
     )
 
 
-async def _affiliate(context: RunContext, connection: asyncpg.Connection) -> None:
+async def _affiliate(context: RunContext, connection: asyncpg.Connection, school: str) -> None:
     """The schools of every user that was created or changed, as the provider lists them."""
     work, staged = context.staging.work(RecordType.USER), context.staging.of(RecordType.USER)
     changed = await _planned(context, connection, RecordType.USER, "UPDATE", "RESTORE")
@@ -161,13 +196,15 @@ async def _affiliate(context: RunContext, connection: asyncpg.Connection) -> Non
             " SELECT $1, w.id, sc.id, r.n"
             f" FROM {work} w JOIN {staged} s USING (source_id)"
             " CROSS JOIN unnest(s.school_source_ids) WITH ORDINALITY AS r (source_id, n)"
-            " JOIN schools sc ON sc.tenant_id = $1 AND sc.source_id = r.source_id"
+            f" JOIN schools sc ON sc.tenant_id = $1 AND {school}"
             " WHERE w.action IN ('CREATE', 'UPDATE', 'RESTORE') AND w.held_by IS NULL",
             context.tenant_id,
         )
 
 
-async def _change_memberships(context: RunContext, connection: asyncpg.Connection) -> None:
+async def _change_memberships(
+    context: RunContext, connection: asyncpg.Connection, identity: str
+) -> None:
     planned = await _planned(
         context, connection, RecordType.MEMBERSHIP, "UPDATE", "RESTORE", "REHASH"
     )
@@ -176,7 +213,7 @@ async def _change_memberships(context: RunContext, connection: asyncpg.Connectio
     work = context.staging.work(RecordType.MEMBERSHIP)
     await _done(
         connection,
-        "UPDATE memberships r SET content_hash = w.hash, origin = 'PROVIDER',"
+        f"UPDATE memberships r SET content_hash = w.hash, {identity},"
         "  archived_at = NULL, archived_by_run_id = NULL"
         f" FROM {work} w"
         " WHERE r.tenant_id = $1 AND r.id = w.id AND w.action IN ('UPDATE', 'RESTORE', 'REHASH')"

@@ -71,11 +71,16 @@ async def _is_first_and_harmless(
     )
 
 
+def approved_table(context: RunContext) -> str:
+    """What was shown and approved: see `release`."""
+    return context.staging.table("approved")
+
+
 async def release(
     context: RunContext, connection: asyncpg.Connection, approval: Approval, *, holds_all: bool
 ) -> None:
     """Let go what was approved. Memberships that come follow their people and groups."""
-    approved = context.staging.table("approved")
+    approved = approved_table(context)
     await connection.execute(f"DROP TABLE IF EXISTS {approved}")
     await connection.execute(
         f"CREATE UNLOGGED TABLE {approved} (record_type text, action text, source_id text,"
@@ -92,17 +97,43 @@ async def release(
     await connection.execute(f"ANALYZE {approved}")
     for record_type in RecordType:
         await _release_shown(context, connection, record_type)
+    await _name_who_waits_for_a_licence(context, connection, approval)
     if holds_all:
-        await connection.execute(
-            f"UPDATE {context.staging.work(RecordType.MEMBERSHIP)} SET held_by = NULL"
-            " WHERE action <> 'ARCHIVE' AND held_by IS NOT NULL"
-        )
+        await _release_memberships(context, connection)
+
+
+async def _name_who_waits_for_a_licence(
+    context: RunContext, connection: asyncpg.Connection, approval: Approval
+) -> None:
+    """Who was shown as one for whom there is no licence waits for that, not for an approval."""
+    await connection.execute(
+        f"UPDATE {context.staging.work(RecordType.USER)} w SET held_by = $3 FROM sync_changes c"
+        " WHERE w.held_by IS NOT NULL AND c.tenant_id = $1 AND c.run_id = ANY ($2)"
+        "  AND c.record_type = 'USER' AND c.held_by = $3 AND c.action = w.action"
+        "  AND (c.record_id = w.id OR c.source_id = w.source_id)",
+        context.tenant_id,
+        list(approval.run_ids),
+        Code.LICENCE_LIMIT.value,
+    )
+
+
+async def _release_memberships(context: RunContext, connection: asyncpg.Connection) -> None:
+    """Those that come with a person or a group that was approved: they were not listed apart."""
+    ends = " OR ".join(
+        f"EXISTS (SELECT FROM {context.staging.work(record_type)} o WHERE o.id = w.{column}"
+        "  AND o.held_by IS NULL AND o.action IN ('CREATE', 'UPDATE', 'RESTORE'))"
+        for record_type, column in ((RecordType.USER, "user_id"), (RecordType.GROUP, "group_id"))
+    )
+    await connection.execute(
+        f"UPDATE {context.staging.work(RecordType.MEMBERSHIP)} w SET held_by = NULL"
+        f" WHERE w.held_by IS NOT NULL AND w.action = 'CREATE' AND ({ends})"
+    )
 
 
 async def _release_shown(
     context: RunContext, connection: asyncpg.Connection, record_type: RecordType
 ) -> None:
-    work, approved = context.staging.work(record_type), context.staging.table("approved")
+    work, approved = context.staging.work(record_type), approved_table(context)
     if record_type is not RecordType.MEMBERSHIP:
         await connection.execute(
             f"UPDATE {work} w SET held_by = NULL FROM {approved} a"

@@ -35,14 +35,15 @@ async def complete_entity(
     rejected = await _rejected(context, connection, entity.record_type)
     if not is_delta and not rejected:
         return
+    await _withdraw_links(context, connection, entity)
     await _put(
         context,
         connection,
         entity.record_type,
         columns=_columns(entity),
-        stored=f"SELECT * FROM ({_stored(entity)}) r WHERE {_not_deleted(context)}"
+        stored=f"SELECT * FROM ({_stored(context, entity)}) r WHERE {_not_deleted(context)}"
         if is_delta
-        else _stored(entity, _NAMED),
+        else _stored(context, entity, _NAMED),
         ids=rejected,
     )
 
@@ -73,7 +74,7 @@ async def keep_users(
         connection,
         RecordType.USER,
         columns=_columns(USERS),
-        stored=_stored(USERS, _NAMED),
+        stored=_stored(context, USERS, _NAMED),
         ids=source_ids,
     )
     await _put(
@@ -90,11 +91,42 @@ def _columns(entity: Entity) -> str:
     return ", ".join(("source_id", *entity.compared))
 
 
-def _stored(entity: Entity, condition: str = "true") -> str:
-    return entity.stored_rows(
-        f"SELECT id FROM {entity.table}"
-        f" WHERE tenant_id = $1 AND origin = 'PROVIDER' AND archived_at IS NULL AND {condition}"
+def _stored(context: RunContext, entity: Entity, condition: str = "true") -> str:
+    """SQL for what is live, under the ids that the feed uses (domain.sync.linking)."""
+    links = (
+        f"SELECT id, source_id FROM {context.staging.links}"
+        f" WHERE record_type = '{entity.record_type.value}'"
     )
+    named = condition.replace(
+        _NAMED, f"({_NAMED} OR id = ANY (ARRAY(SELECT id FROM ({links}) l WHERE l.{_NAMED})))"
+    )
+    rows = entity.stored_rows(
+        f"SELECT id FROM {entity.table} WHERE tenant_id = $1 AND origin = 'PROVIDER'"
+        f" AND archived_at IS NULL AND {named}"
+    )
+    return (
+        f"SELECT coalesce(l.source_id, r.source_id) AS source_id, {', '.join(entity.compared)}"
+        f" FROM ({rows}) r LEFT JOIN ({links}) l ON l.id = r.id"
+    )
+
+
+async def _withdraw_links(
+    context: RunContext, connection: asyncpg.Connection, entity: Entity
+) -> None:
+    """Who was there before rostering stays so, if what came of them cannot be taken."""
+    links, name = context.staging.links, entity.record_type.value
+    staged = context.staging.of(entity.record_type)
+    if await connection.fetchval(
+        f"SELECT EXISTS (SELECT FROM {links} WHERE record_type = $1)", name
+    ):
+        await connection.execute(
+            f"DELETE FROM {links} l USING {entity.table} r"
+            " WHERE l.record_type = $2 AND r.tenant_id = $1 AND r.id = l.id"
+            " AND r.origin = 'LEGACY' AND NOT EXISTS ("
+            f"  SELECT FROM {staged} s WHERE s.source_id = l.source_id)",
+            context.tenant_id,
+            name,
+        )
 
 
 def _not_deleted(context: RunContext) -> str:

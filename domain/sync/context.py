@@ -23,8 +23,8 @@ class RunCancelled(Exception):
 class RunContext:
     """`counts` are kept with the run: {record type: {fetched, created, …: n}}.
 
-    `would_hold` are the
-    reasons for which a preflight's plan would wait. `plans` is how many plans turned out stale, `attempts` how many workers have begun the run.
+    `would_hold` are the reasons for which a preflight's plan would wait. `plans` is how many plans
+    turned out stale, `attempts` how many workers have begun the run.
     """
 
     connection: asyncpg.Connection

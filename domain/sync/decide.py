@@ -157,7 +157,7 @@ def decide(
     )
     reasons = tuple(dict.fromkeys(found))
     holds_all = any(
-        reason.code in (Code.HOLD_FIRST_SYNC, Code.ID_CHURN)
+        reason.code in (Code.HOLD_FIRST_SYNC, Code.ID_CHURN, Code.CONN_SCHOOL_NOT_FOUND)
         or (reason.code is Code.HOLD_TYPE_EMPTY and reason.record_type in _PARENTS)
         for reason in reasons
     )

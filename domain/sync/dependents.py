@@ -29,6 +29,7 @@ async def hold_dependents(context: RunContext, connection: asyncpg.Connection) -
         ]
         if not any(found):
             break
+    await _hold(context, connection, RecordType.MEMBERSHIP, _is_of_another_role(context))
     await _hold(context, connection, RecordType.MEMBERSHIP, _comes_to_nobody(context))
     await _hold(context, connection, RecordType.MEMBERSHIP, _stays_with_its_ends(context))
 
@@ -95,6 +96,15 @@ def _ends(context: RunContext, condition: str) -> str:
         f"EXISTS (SELECT FROM {context.staging.work(record_type)} o"
         f" WHERE o.id = w.{column} AND {condition})"
         for record_type, column in ((RecordType.USER, "user_id"), (RecordType.GROUP, "group_id"))
+    )
+
+
+def _is_of_another_role(context: RunContext) -> str:
+    """Who stays a student until somebody decides stays one in their groups too."""
+    return (
+        f"EXISTS (SELECT FROM {context.staging.work(RecordType.USER)} o"
+        f" WHERE o.id = w.user_id AND o.held_by = '{Code.USER_ROLE_CHANGED}')"
+        " AND w.action <> 'REHASH'"
     )
 
 

@@ -12,7 +12,8 @@ from domain.roster.records import Course, Group, Record, RecordType, School, Ter
 class Entity(NamedTuple):
     """`compared` are the staged columns whose hash tells whether a record changed.
 
-    `stored` selects rows `r` of the tenant `$1` in the record's shape; see `stored_rows`.
+    `stored` selects rows `r` of the tenant `$1` in the record's shape; see `stored_rows`. What is
+    from before rostering is referred to by its own id.
     `references` are joins, from the staged row `s`, that resolve source
     ids; `values` say where a column's value comes from if not from the staged column of its name.
     """
@@ -64,8 +65,10 @@ GROUPS = Entity(
     # The dates of its terms are compared with a group: a moved term moves its groups.
     compared=(*Group._fields[1:], "starts_on", "ends_on"),
     stored=(
-        "SELECT r.id, r.origin, r.source_id, r.name, sc.source_id AS school_source_id,"
-        " co.source_id AS course_source_id, r.term_source_ids, r.code, r.kind, r.period,"
+        "SELECT r.id, r.origin, r.source_id, r.name,"
+        " coalesce(sc.source_id, sc.id::text) AS school_source_id,"
+        " coalesce(co.source_id, co.id::text) AS course_source_id,"
+        " r.term_source_ids, r.code, r.kind, r.period,"
         " r.grades, r.subjects, r.keys, r.starts_on, r.ends_on"
         " FROM groups r"
         " JOIN schools sc ON sc.tenant_id = r.tenant_id AND sc.id = r.school_id"
@@ -90,7 +93,8 @@ USERS = Entity(
         " r.is_enabled, r.keys, r.is_eligible"
         " FROM users r"
         " LEFT JOIN (SELECT sa.user_id,"
-        "   array_agg(sc.source_id ORDER BY sa.position) AS school_source_ids"
+        "   array_agg(coalesce(sc.source_id, sc.id::text) ORDER BY sa.position)"
+        "    AS school_source_ids"
         "   FROM school_affiliations sa"
         "   JOIN schools sc ON sc.tenant_id = sa.tenant_id AND sc.id = sa.school_id"
         "   WHERE sa.tenant_id = $1{of_user} GROUP BY sa.user_id) a ON a.user_id = r.id"

@@ -82,12 +82,12 @@ class ErrorChoice(NamedTuple):
 
 
 class ChangeChoice(NamedTuple):
-    """Which changes of a run. `is_held`: those that wait, those that do not, or both (None)."""
+    """Which changes of a run. `is_waiting`: those that wait, those that do not, or both (None)."""
 
     run_id: UUID
     record_type: RecordType | None = None
     action: ChangeAction | None = None
-    is_held: bool | None = None
+    is_waiting: bool | None = None
 
     def as_json(self) -> dict[str, Any]:
         chosen = {name: value for name, value in self._asdict().items() if value is not None}
@@ -101,7 +101,7 @@ class ChangeChoice(NamedTuple):
             run_id=UUID(choice["run_id"]),
             record_type=RecordType(record_type) if record_type else None,
             action=ChangeAction(action) if action else None,
-            is_held=choice.get("is_held"),
+            is_waiting=choice.get("is_waiting"),
         )
 
 
@@ -159,7 +159,7 @@ def _statements(
     record_type: RecordType, tenant_id: UUID, choice: ChangeChoice, span: RunSpan
 ) -> Iterator[Select[Any]]:
     yield _stored(record_type, tenant_id, choice)
-    if choice.action in {None, ChangeAction.CREATE} and not choice.is_held:
+    if choice.action in {None, ChangeAction.CREATE} and not choice.is_waiting:
         yield _created(record_type, tenant_id, span)
 
 
@@ -186,9 +186,9 @@ def _stored(record_type: RecordType, tenant_id: UUID, choice: ChangeChoice) -> S
     )
     if choice.action is not None:
         statement = statement.where(row.action == choice.action)
-    if choice.is_held is not None:
+    if choice.is_waiting is not None:
         waits = row.held_by.is_not(None)
-        statement = statement.where(waits if choice.is_held else ~waits)
+        statement = statement.where(waits if choice.is_waiting else ~waits)
     return statement
 
 

@@ -70,7 +70,8 @@ def _archives(context: RunContext) -> Mapping[RecordType, str]:
 
     planned = "w.action = 'ARCHIVE' AND w.origin = 'PROVIDER'"
     return {
-        RecordType.SCHOOL: f"SELECT w.id, w.id AS school_id FROM {staging.work(RecordType.SCHOOL)} w"
+        RecordType.SCHOOL: "SELECT w.id, w.id AS school_id"
+        f" FROM {staging.work(RecordType.SCHOOL)} w"
         f" WHERE {planned} AND {is_shared(RecordType.SCHOOL)}",
         RecordType.GROUP: f"SELECT w.id, g.school_id FROM {staging.work(RecordType.GROUP)} w"
         " JOIN groups g ON g.tenant_id = $1 AND g.id = w.id"
@@ -99,14 +100,17 @@ async def watch(
     for record_type, archives in _archives(context).items():
         if counts[record_type].archived:
             await connection.execute(
-                f"INSERT INTO {watched} SELECT $2, a.id, a.school_id FROM ({archives}) a",
+                f"INSERT INTO {watched} SELECT $2, a.id, a.school_id FROM ({archives}) a"
+                # Not every query names the tenant: a mention gives the argument its type.
+                " WHERE $1::uuid IS NOT NULL",
                 context.tenant_id,
                 record_type.value,
             )
     empty = await _empty_types(context, connection)
+    is_preview = await _is_preview(context, connection)
     return {
         name: numbers._replace(
-            left_out=await count_archives(context, connection, name),
+            left_out=0 if is_preview else await count_archives(context, connection, name),
             is_empty=name.value in empty,
             watched=await connection.fetchval(
                 f"SELECT count(*) FROM {watched} WHERE record_type = $1", name.value
@@ -147,6 +151,17 @@ async def gather_facts(
         churn=await _churn(context, connection),
         unmatched=await connection.fetchval(f"SELECT count(*) FROM {context.staging.unmatched}"),
         is_first=approval.is_demanded,
+    )
+
+
+async def _is_preview(context: RunContext, connection: asyncpg.Connection) -> bool:
+    """Whoever tries out rules sees what they archive: that is approved by saving them."""
+    return bool(
+        await connection.fetchval(
+            "SELECT sharing_rules IS NOT NULL FROM sync_runs WHERE tenant_id = $1 AND id = $2",
+            context.tenant_id,
+            context.run_id,
+        )
     )
 
 

@@ -24,6 +24,15 @@ from domain.sync.models import SyncMode
 from domain.validation.codes import Code
 
 
+LEADING = (
+    Code.HOLD_FIRST_SYNC,
+    Code.ID_CHURN,
+    Code.CONN_SCHOOL_NOT_FOUND,
+    Code.HOLD_TYPE_EMPTY,
+)
+"""What is told with a record that waits because everything does."""
+
+
 class Policy(NamedTuple):
     """What the tenant has said about holds."""
 
@@ -81,11 +90,7 @@ async def _mark(context: RunContext, connection: asyncpg.Connection, verdict: Ve
             )
     if verdict.holds_all:
         leading = next(
-            (
-                reason.code
-                for reason in verdict.reasons
-                if reason.code in (Code.HOLD_FIRST_SYNC, Code.ID_CHURN, Code.HOLD_TYPE_EMPTY)
-            ),
+            (reason.code for reason in verdict.reasons if reason.code in LEADING),
             Code.HOLD_DEPENDS,
         )
         for record_type in RecordType:

@@ -7,7 +7,7 @@ before comes back first, then in the order of the feed; or by the schools that c
 import asyncpg
 
 from domain.roster.records import RecordType
-from domain.sync.approvals import Approval
+from domain.sync.approvals import Approval, approved_table
 from domain.sync.context import RunContext
 from domain.sync.decide import Reason, seats_short
 from domain.tenants.models import LicenceOrder
@@ -50,23 +50,40 @@ async def hold_beyond_seats(
         return []
     limit = settings["licence_limit"]
     staying = await _staying(context, connection)
-    arriving = await connection.fetchval(
-        f"SELECT count(*) FROM ({_arriving(context)}) a", context.tenant_id
+    is_let_in = _is_let_in(context, approval)
+    row = await connection.fetchrow(
+        f"SELECT count(*) AS n, count(*) FILTER (WHERE {is_let_in}) AS let_in"
+        f" FROM ({_arriving(context)}) a",
+        context.tenant_id,
     )
-    short = seats_short(limit=limit, staying=staying, arriving=arriving)
-    if not short and staying + arriving > limit * NEAR_PERCENT / 100:
-        await _tell_that_few_are_left(context, connection, staying + arriving, limit)
-    if short and not approval.with_licences:
-        await _hold_last(context, connection, settings, arriving - short)
-        return [Reason(Code.LICENCE_LIMIT, RecordType.USER, short, limit)]
-    return []
+    short = seats_short(limit=limit, staying=staying, arriving=row["n"])
+    if not short and staying + row["n"] > limit * NEAR_PERCENT / 100:
+        await _tell_that_few_are_left(context, connection, staying + row["n"], limit)
+    seats = max(row["n"] - short, row["let_in"])
+    if seats < row["n"]:
+        await _hold_last(context, connection, settings, seats=seats, is_let_in=is_let_in)
+    waiting = await connection.fetchval(
+        f"SELECT count(*) FROM {context.staging.work(RecordType.USER)} WHERE held_by = $1",
+        Code.LICENCE_LIMIT.value,
+    )
+    return [Reason(Code.LICENCE_LIMIT, RecordType.USER, waiting, limit)] if waiting else []
+
+
+def _is_let_in(context: RunContext, approval: Approval) -> str:
+    """SQL for whether a row `a` was shown to an operator, who lets it in beyond the licences."""
+    if not approval.with_licences:
+        return "false"
+    return (
+        f"EXISTS (SELECT FROM {approved_table(context)} p WHERE p.record_type = 'USER'"
+        " AND (p.record_id = a.id OR (p.action = 'CREATE' AND p.source_id = a.source_id)))"
+    )
 
 
 def _arriving(context: RunContext) -> str:
     """SQL for the rows of the work table that would take a licence; `$1` is the tenant."""
     staging = context.staging
     return (
-        "SELECT w.id, w.action, s.read_at, s.school_source_ids"
+        "SELECT w.id, w.action, w.source_id, s.read_at, s.school_source_ids"
         f" FROM {staging.work(RecordType.USER)} w"
         f" JOIN {staging.of(RecordType.USER)} s ON s.source_id = w.source_id"
         " LEFT JOIN users u ON u.tenant_id = $1 AND u.id = w.id"
@@ -93,12 +110,17 @@ async def _staying(context: RunContext, connection: asyncpg.Connection) -> int:
 
 
 async def _hold_last(
-    context: RunContext, connection: asyncpg.Connection, settings: asyncpg.Record, seats: int
+    context: RunContext,
+    connection: asyncpg.Connection,
+    settings: asyncpg.Record,
+    *,
+    seats: int,
+    is_let_in: str,
 ) -> None:
     await connection.execute(
         f"UPDATE {context.staging.work(RecordType.USER)} w SET held_by = $4"
         " FROM (SELECT a.id, row_number() OVER ("
-        f"   ORDER BY {order_of_seats(settings['licence_order'], '$2')}) AS place"
+        f"   ORDER BY {is_let_in} DESC, {order_of_seats(settings['licence_order'], '$2')}) AS place"
         f"  FROM ({_arriving(context)}) a"
         "   LEFT JOIN schools sc ON sc.tenant_id = $1 AND sc.source_id = a.school_source_ids[1]"
         "   WHERE $2::uuid[] IS NOT NULL) ranked"

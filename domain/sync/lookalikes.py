@@ -45,7 +45,7 @@ class Trait(NamedTuple):
 
 
 def folded(expression: str) -> str:
-    return f'nullif(casefold(btrim({expression}) COLLATE "pg_unicode_fast"), \'\')'
+    return f"nullif(casefold(btrim({expression}) COLLATE \"pg_unicode_fast\"), '')"
 
 
 def same(rank: int, shown: str, expression: str) -> Trait:
@@ -82,8 +82,11 @@ def has_vanished(rules: Rules, entity: Entity) -> str:
     """
     staging, name = rules.context.staging, entity.record_type.value
     named = f"n.record_type = '{name}' AND n.source_id = r.source_id"
-    is_over = (
-        " AND (r.ends_on IS NULL OR r.ends_on > current_date)" if entity is GROUPS else ""
+    goes_on = (
+        " AND (r.ends_on <= (SELECT (now() AT TIME ZONE t.time_zone)::date FROM tenants t"
+        f" WHERE t.id = '{rules.context.tenant_id}')) IS NOT TRUE"
+        if entity is GROUPS
+        else ""
     )
     return (
         f"r.tenant_id = '{rules.context.tenant_id}' AND r.origin = 'PROVIDER'"
@@ -93,7 +96,20 @@ def has_vanished(rules: Rules, entity: Entity) -> str:
         f" AND NOT EXISTS (SELECT FROM {staging.left_out} n WHERE {named})"
         f" AND NOT EXISTS (SELECT FROM {staging.ignored} n WHERE {named})"
         f" AND NOT EXISTS (SELECT FROM {staging.links} n"
-        f"   WHERE n.record_type = '{name}' AND n.id = r.id){is_over}"
+        f"   WHERE n.record_type = '{name}' AND n.id = r.id){goes_on}"
+    )
+
+
+def may_be_meant(rules: Rules, entity: Entity) -> str:
+    """SQL that spares looking at a stored record `r` which shares no key with any fresh one."""
+    rows = fresh_undecided(rules, entity)
+    return (
+        f"(r.keys && (SELECT array_agg(k.key) FROM ({rows}) q CROSS JOIN unnest(q.keys) k (key))"
+        f" OR r.number IN (SELECT q.number FROM ({rows}) q WHERE q.number IS NOT NULL)"
+        " OR r.id IN (SELECT x.record_id FROM external_keys x"
+        f"  WHERE x.tenant_id = '{rules.context.tenant_id}' AND x.kind = 'source_id'"
+        f"  AND x.record_type = '{entity.record_type.value}'"
+        f"  AND x.value IN (SELECT q.source_id FROM ({rows}) q)))"
     )
 
 
@@ -184,26 +200,29 @@ _CARRIED = {
 }
 
 
-async def find_pairs(
-    rules: Rules,
-    entity: Entity,
-    traits: Sequence[Trait],
-    *,
-    of_feed: str,
-    of_stored: str,
-    with_keys: Sequence[str] | None = None,
-    fits: str = "true",
-) -> None:
-    """Fill the temporary table `pairs` (source_id, id, former, is_live, rank, shown).
+class Comparison(NamedTuple):
+    """What is compared: fresh records with the stored ones for which `condition` holds.
 
-    `of_feed` and `of_stored` select rows with the columns that the traits name. `with_keys`: keys
-    count too, and these are SQL of more keys, of a fresh row and of a stored one.
+    `keys` are SQL for keys beside the record's own, of a fresh row and of a stored one; None:
+    keys do not count. Two records must agree in `fits` besides.
     """
+
+    traits: Sequence[Trait]
+    condition: str
+    keys: Sequence[str] | None = None
+    fits: str = "true"
+
+
+async def find_pairs(rules: Rules, entity: Entity, compared: Comparison) -> None:
+    """Fill the temporary table `pairs` (source_id, id, former, is_live, rank, shown)."""
+    traits, keys, fits = compared.traits, compared.keys, compared.fits
+    of_feed = fresh_rows(rules, entity)
+    of_stored = stored_rows(rules, entity, compared.condition)
     of_f = [f"SELECT {t.rank}, {t.fresh}, {t.shown.format('f')}" for t in traits]
     of_v = [f"SELECT {t.rank}, {t.stored}, NULL" for t in traits]
-    if with_keys is not None:
-        of_f += [f"SELECT 1, {_normal('k.key')}, k.key FROM unnest(f.keys) k (key)", with_keys[0]]
-        of_v += [f"SELECT 1, {_normal('k.key')}, NULL FROM unnest(v.keys) k (key)", with_keys[1]]
+    if keys is not None:
+        of_f += [f"SELECT 1, {_normal('k.key')}, k.key FROM unnest(f.keys) k (key)", keys[0]]
+        of_v += [f"SELECT 1, {_normal('k.key')}, NULL FROM unnest(v.keys) k (key)", keys[1]]
     carried = _CARRIED[entity.record_type]
     await rules.execute("DROP TABLE IF EXISTS pg_temp.pairs")
     await rules.execute(

@@ -23,7 +23,7 @@ def concerned(context: RunContext, reason: Reason) -> Conditions:
     return find(context, reason) if find else {}
 
 
-def _of_type(context: RunContext, reason: Reason) -> Conditions:
+def _of_type(_: RunContext, reason: Reason) -> Conditions:
     if reason.value is None:
         return {reason.record_type: _ARCHIVE}
     is_of_role = (
@@ -43,7 +43,7 @@ def _of_limit(context: RunContext, reason: Reason) -> Conditions:
     return {reason.record_type: f"{_ARCHIVE} AND {counts}"}
 
 
-def _of_school(context: RunContext, reason: Reason) -> Conditions:
+def _of_school(_: RunContext, reason: Reason) -> Conditions:
     """The school, its groups, and whoever has it as their first school."""
     is_there = (
         "EXISTS (SELECT FROM school_affiliations a WHERE a.tenant_id = $1 AND a.user_id = w.id"
@@ -91,9 +91,24 @@ def _changed_roles(context: RunContext, reason: Reason) -> Conditions:
     return {reason.record_type: changes_role(context)}
 
 
-def _of_rules(context: RunContext, reason: Reason) -> Conditions:
-    is_left_out = _is_left_out(context, reason.record_type)
-    return {reason.record_type: f"{_ARCHIVE} AND {is_left_out}"}
+def _of_rules(context: RunContext, _: Reason) -> Conditions:
+    """All that the rules would archive, of whatever type: a school goes with its people."""
+    types = (RecordType.SCHOOL, RecordType.GROUP, RecordType.USER, RecordType.MEMBERSHIP)
+    return {
+        name: f"{_ARCHIVE} AND {_is_left_out(context, name)}"
+        f" AND NOT {_was_previewed(context, name)}"
+        for name in types
+    }
+
+
+def _was_previewed(context: RunContext, record_type: RecordType) -> str:
+    """Whether the preview with which the rules were saved has shown it."""
+    return (
+        "EXISTS (SELECT FROM sync_changes c JOIN integrations i"
+        "  ON i.tenant_id = c.tenant_id AND i.sharing_preview_run_id = c.run_id"
+        f" WHERE c.tenant_id = $1 AND i.id = '{context.integration_id}' AND c.action = 'ARCHIVE'"
+        f" AND c.record_type = '{record_type.value}' AND c.record_id = w.id)"
+    )
 
 
 def _unmatched(context: RunContext, reason: Reason) -> Conditions:
@@ -108,6 +123,5 @@ _CONCERNED: Mapping[Code, Callable[[RunContext, Reason], Conditions]] = {
     Code.SCHOOL_VANISHED: _of_school,
     Code.USER_ROLE_CHANGED: _changed_roles,
     Code.HOLD_SHARING_CHANGE: _of_rules,
-    Code.CONN_SCHOOL_NOT_FOUND: lambda *_: dict.fromkeys(RecordType, _ARCHIVE),
     Code.PROVIDER_SWITCH_UNMATCHED: _unmatched,
 }

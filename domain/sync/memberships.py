@@ -23,6 +23,8 @@ _LEFT_OUT = "the person is left out"
 _SAID = "(code, record_type, source_id, field, expected, found, cause, record, rejects, is_planned)"
 _NUMBER = 255
 """The bits of a membership's hash that count its enrollments; the others are those of the XOR."""
+COMBINED = f"(bit_xor(e.content) & {~_NUMBER}) | (count(*) & {_NUMBER})"
+"""SQL for the hash of a membership from its staged enrollments `e`."""
 
 
 async def plan_memberships(
@@ -200,7 +202,7 @@ async def _compare(
         "   WHEN m.archived_at IS NOT NULL THEN 'RESTORE' ELSE 'UPDATE' END AS action,"
         "  coalesce(m.origin, 'PROVIDER') AS origin"
         " FROM (SELECT e.user_id, e.group_id, e.role,"
-        f"   (bit_xor(e.content) & {~_NUMBER}) | (count(*) & {_NUMBER}) AS content"
+        f"   {COMBINED} AS content"
         f"   FROM {staging.table('examined')} e"
         "   WHERE e.user_id IS NOT NULL AND e.group_id IS NOT NULL"
         "   GROUP BY e.user_id, e.group_id, e.role) s"

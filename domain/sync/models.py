@@ -22,6 +22,10 @@ class SyncMode(StrEnum):
     REVERT = "REVERT"
 
 
+PICKED_MODES = frozenset({SyncMode.SINGLE_USER, SyncMode.REVALIDATION})
+"""These read records that are named, and nothing else."""
+
+
 class SyncTrigger(StrEnum):
     SCHEDULE = "SCHEDULE"
     MANUAL = "MANUAL"

@@ -8,14 +8,22 @@ import asyncpg
 
 from domain.roster.records import RecordType
 from domain.sync.context import RunContext, allow_nested_loops
-from domain.sync.rules import SAID, tell_number
+from domain.sync.rules import MOST_EXAMPLES, SAID, tell_number
 from domain.validation.codes import Code
-
-_MOST_EXAMPLES = 10
 
 
 async def observe(context: RunContext, connection: asyncpg.Connection) -> None:
+    touched = await _find_touched(context, connection)
+    await allow_nested_loops(connection, touched)
     await _note_other_schools(context, connection)
+    await _note_other_days(context, connection)
+    await allow_nested_loops(connection, None)
+    await _tell_again(
+        context,
+        connection,
+        [Code.ENR_SCHOOL_MISMATCH, Code.CLASS_TEACHER_OTHER_SCHOOL, Code.ENR_OUTSIDE_DATES],
+        unless="EXISTS (SELECT FROM touched t WHERE t.source_id = v.source_id)",
+    )
     await _note_shared_numbers(context, connection)
 
 
@@ -24,8 +32,6 @@ async def _note_other_schools(context: RunContext, connection: asyncpg.Connectio
 
     Who is in several schools is told as such: a student is stored with the first of them.
     """
-    touched = await _find_touched(context, connection)
-    await allow_nested_loops(connection, touched)
     problems = context.staging.problems
     await connection.execute(
         f"INSERT INTO {problems} {SAID}"
@@ -35,7 +41,7 @@ async def _note_other_schools(context: RunContext, connection: asyncpg.Connectio
         "   || CASE f.number WHEN 1 THEN ' of another school' ELSE 's of other schools' END,"
         f" $4 || ' ' || f.source_id, {tell_number('f.number', 'f.examples')}, false"
         " FROM (SELECT t.source_id, m.role, count(*) AS number,"
-        f"   (array_agg(u.source_id ORDER BY u.source_id))[:{_MOST_EXAMPLES}] AS examples"
+        f"   (array_agg(u.source_id ORDER BY u.source_id))[:{MOST_EXAMPLES}] AS examples"
         "  FROM touched t JOIN memberships m ON m.tenant_id = $1 AND m.group_id = t.id"
         "   JOIN users u ON u.tenant_id = $1 AND u.id = m.user_id"
         "  WHERE m.archived_at IS NULL AND m.role IN ('STUDENT', 'TEACHER')"
@@ -55,19 +61,39 @@ async def _note_other_schools(context: RunContext, connection: asyncpg.Connectio
         RecordType.GROUP.value,
         Code.STUDENT_MULTI_SCHOOL.value,
     )
-    await allow_nested_loops(connection, None)
-    await _tell_again(
-        context,
-        connection,
-        [Code.ENR_SCHOOL_MISMATCH, Code.CLASS_TEACHER_OTHER_SCHOOL],
-        unless="EXISTS (SELECT FROM touched t WHERE t.source_id = v.source_id)",
+
+
+async def _note_other_days(context: RunContext, connection: asyncpg.Connection) -> None:
+    """Who is in a class that is under way, and by none of their enrollments today."""
+    await connection.execute(
+        f"INSERT INTO {context.staging.problems} {SAID}"
+        " SELECT $2, $3, f.source_id, NULL, 'people who are in the class today',"
+        "  (f.number - f.later) || ' have ended, ' || f.later || ' begin later',"
+        "  $3 || ' ' || f.source_id, jsonb_build_object('concerned', f.number,"
+        f"  'examples', f.examples[:{MOST_EXAMPLES}], 'later', f.later), false"
+        " FROM (SELECT e.source_id, count(*) AS number, count(*) FILTER (WHERE e.is_later) AS later,"
+        "   array_agg(u.source_id ORDER BY u.source_id) AS examples"
+        "  FROM (SELECT t.source_id, m.user_id, bool_or(p.begins_on > d.today) IS TRUE AS is_later"
+        "   FROM (SELECT (now() AT TIME ZONE time_zone)::date AS today FROM tenants"
+        "     WHERE id = $1) d"
+        "    CROSS JOIN touched t"
+        "    JOIN memberships m ON m.tenant_id = $1 AND m.group_id = t.id"
+        "    JOIN membership_spans p ON p.tenant_id = $1 AND p.membership_id = m.id"
+        "   WHERE m.archived_at IS NULL AND t.archived_at IS NULL"
+        "    AND (t.starts_on > d.today) IS NOT TRUE AND (t.ends_on <= d.today) IS NOT TRUE"
+        "   GROUP BY t.source_id, m.user_id"
+        "   HAVING bool_and((p.begins_on > d.today OR p.ends_on <= d.today) IS TRUE)) e"
+        "  JOIN users u ON u.tenant_id = $1 AND u.id = e.user_id GROUP BY e.source_id) f",
+        context.tenant_id,
+        Code.ENR_OUTSIDE_DATES.value,
+        RecordType.GROUP.value,
     )
 
 
 async def _find_touched(context: RunContext, connection: asyncpg.Connection) -> int:
     """Classes with other members than before, or of another school, or whose members are.
 
-    How many they are.
+    And those that somebody was about to enter: only the days pass there. How many they all are.
     """
     # CREATE TABLE AS takes no parameters; both are UUIDs that we made.
     changes = (
@@ -77,11 +103,18 @@ async def _find_touched(context: RunContext, connection: asyncpg.Connection) -> 
     )
     done = await connection.execute(
         "CREATE TEMPORARY TABLE touched ON COMMIT DROP AS"
-        " SELECT g.id, g.source_id, g.school_id, g.archived_at FROM groups g"
+        " SELECT g.id, g.source_id, g.school_id, g.archived_at, g.starts_on, g.ends_on FROM groups g"
         f" WHERE g.tenant_id = '{context.tenant_id}' AND g.origin = 'PROVIDER' AND g.id IN ("
         f"  SELECT d.id FROM groups d WHERE d.tenant_id = '{context.tenant_id}'"
         f"   AND d.source_id IN (SELECT source_id FROM {context.staging.table('differing')})"
         f"  UNION {changes.format('GROUP', 'school_source_id')}"
+        f"  UNION {changes.format('GROUP', 'starts_on')}"
+        f"  UNION {changes.format('GROUP', 'ends_on')}"
+        f"  UNION SELECT l.id FROM groups l JOIN validation_errors v"
+        "    ON v.tenant_id = l.tenant_id AND v.source_id = l.source_id"
+        f"  WHERE l.tenant_id = '{context.tenant_id}'"
+        f"   AND v.code = '{Code.ENR_OUTSIDE_DATES.value}' AND v.state <> 'RESOLVED'"
+        "    AND (v.record ->> 'later')::int > 0"
         "   UNION SELECT m.group_id FROM memberships m"
         f"   WHERE m.tenant_id = '{context.tenant_id}' AND m.archived_at IS NULL"
         f"    AND m.user_id IN ({changes.format('USER', 'school_source_ids')}))"

@@ -4,15 +4,14 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, InvalidInput, NotFound
+from domain.integrations.existing_accounts import require_policy
 from domain.integrations.models import Integration
 from domain.integrations.service import take_integration
 from domain.people.audit import record_act
 from domain.people.callers import Caller
-from domain.roster.models import Origin, User
 from domain.sync.basis import DIGEST, VALID, basis_of
 from domain.sync.models import SUCCESSFUL, SyncMode, SyncRun
 from domain.sync.service import get_run
@@ -45,7 +44,7 @@ async def approve_preflight(
     integration = await take_integration(session, tenant_id=tenant_id)
     run = await _get_preflight(session, integration, run_id)
     await _require_current(session, integration, run, now=now)
-    await _require_policy(session, integration)
+    await require_policy(session, integration)
     integration.approved_run_id = run.id
     integration.approved_at = now
     integration.approved_by = caller.actor
@@ -97,20 +96,3 @@ async def _require_current(
     is_approved = integration.approved_run_id == run.id and integration.approved_basis == basis
     if is_approved and integration.approved_at and integration.approved_at > now - VALID:
         raise Conflict("This preflight is approved already.", field=_RUN)
-
-
-async def _require_policy(session: AsyncSession, integration: Integration) -> None:
-    """Nobody who was here before rostering is archived or linked without having been asked for."""
-    if integration.existing_accounts is None and await session.scalar(
-        select(
-            exists(User.id).where(
-                User.tenant_id == integration.tenant_id,
-                User.origin == Origin.LEGACY,
-                User.archived_at.is_(None),
-            )
-        )
-    ):
-        raise Conflict(
-            "There are people from before rostering: choose what becomes of them, and start "
-            "another preflight."
-        )

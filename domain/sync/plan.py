@@ -154,8 +154,10 @@ async def _count_actions(
         updated=numbers.get("UPDATE", 0),
         archived=numbers.get("ARCHIVE", 0),
         restored=numbers.get("RESTORE", 0),
-        held=numbers.get("HELD", 0),
     )
+    context.counts[record_type.value].pop("held", None)
+    if "HELD" in numbers:
+        context.count(record_type.value, held=numbers["HELD"])
 
 
 async def _unchanged(

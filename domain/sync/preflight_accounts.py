@@ -19,6 +19,8 @@ _KINDS = (
     PreflightOutcome.KEPT,
 )
 
+_TO_DECIDE = (Code.USER_MATCH_AMBIGUOUS, Code.USER_SOURCE_DUPLICATE, Code.USER_ID_CHANGED)
+
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
@@ -86,10 +88,9 @@ class Accounts:
             "   'code', p.code, 'expected', p.expected, 'found', p.found) AS details"
             " FROM (SELECT DISTINCT ON (source_id) *"
             f"  FROM {self.items.context.staging.problems} WHERE record_type = 'USER'"
-            "   AND rejects AND code IN ($4, $5) ORDER BY source_id, code) p"
+            "   AND rejects AND code = ANY ($4) ORDER BY source_id, code) p"
             " ORDER BY p.record ->> 'family_name', p.source_id",
-            Code.USER_MATCH_AMBIGUOUS.value,
-            Code.USER_ID_CHANGED.value,
+            [code.value for code in _TO_DECIDE],
         )
 
     async def licences(self) -> dict[str, Any]:

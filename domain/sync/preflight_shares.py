@@ -48,7 +48,6 @@ class Shares:
             wanted,
         )
         await self._add_missing(PreflightTopic.SCHOOLS, RecordType.SCHOOL, wanted, shared, "number")
-        await self._add_unmatched(PreflightTopic.SCHOOLS, RecordType.SCHOOL)
         counted = await self.items.counted(PreflightTopic.SCHOOLS)
         return _numbers(counted, wanted) | {
             "left_out": counted.get(PreflightOutcome.LEFT_OUT, 0),
@@ -88,7 +87,6 @@ class Shares:
                 PreflightTopic.CLASSES, RecordType.GROUP, wanted, shared, "code"
             )
         await self._add_lacking()
-        await self._add_unmatched(PreflightTopic.CLASSES, RecordType.GROUP)
         return await self._count_classes(wanted)
 
     async def _count_classes(self, wanted: Sequence[str] | None) -> dict[str, int | None]:
@@ -170,19 +168,6 @@ class Shares:
             Code.CLASS_EMPTY.value,
         )
 
-    async def _add_unmatched(self, topic: PreflightTopic, record_type: RecordType) -> None:
-        """What a switch of provider would leave behind."""
-        table = "schools" if record_type is RecordType.SCHOOL else "groups"
-        await self.items.add(
-            topic,
-            "SELECT 'UNMATCHED' AS outcome, $4::text AS record_type, r.id AS record_id,"
-            "  r.source_id, r.name, '{}'::jsonb AS details"
-            f" FROM {self.items.context.staging.unmatched} n"
-            f" JOIN {table} r ON r.tenant_id = $1 AND r.id = n.id"
-            " WHERE n.record_type = $4 ORDER BY r.name, r.id",
-            record_type.value,
-        )
-
 
 _CLASS_DETAILS = "jsonb_build_object('school', sc.name, 'code', s.code)"
 
@@ -205,7 +190,6 @@ def _numbers(counted: Mapping[str, int], wanted: Sequence[str] | None) -> dict[s
     )
     return {
         "expected": None if wanted is None else len(wanted),
-        "unmatched": counted.get(PreflightOutcome.UNMATCHED, 0),
         **{
             outcome.value.lower(): None if wanted is None else counted.get(outcome, 0)
             for outcome in outcomes

@@ -6,7 +6,7 @@ worker, in the transaction that makes the plan (domain.sync.undoing).
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select, text
@@ -32,11 +32,25 @@ TABLES = {
     RecordType.USER: "users",
     RecordType.MEMBERSHIP: "memberships",
 }
+MOST_AT_ONCE = 50_000
+"""A run that has changed more is looked through by the worker only: it takes seconds."""
 _NAMED = 3
 
 
 class RevertRefused(Exception):
     """The run cannot be undone any more. The message says why, and may be shown."""
+
+
+class Revertable(NamedTuple):
+    """A run that can be undone, as far as it alone can tell.
+
+    `span` is where what it created lies, and `changed` how much it changed. `is_disturbed`: there
+    was something since that may have changed the same records.
+    """
+
+    span: RunSpan
+    changed: int
+    is_disturbed: bool
 
 
 async def revert_run(
@@ -48,12 +62,14 @@ async def revert_run(
     """
     await take_turn(session, tenant_id=tenant_id)
     run = await get_run(session, tenant_id=tenant_id, run_id=run_id)
+    ask = _asking(session, run)
     try:
-        await require_revertable(_asking(session, run))
+        found = await require_revertable(ask)
+        if found.is_disturbed and found.changed <= MOST_AT_ONCE:
+            await require_untouched(ask, found.span)
     except RevertRefused as refusal:
         raise Conflict(str(refusal)) from refusal
     await _require_nothing_under_way(session, tenant_id)
-    changed = sum(sum(numbers.values()) for numbers in run.counts.values())
     revert = SyncRun(
         tenant_id=tenant_id,
         integration_id=run.integration_id,
@@ -63,7 +79,7 @@ async def revert_run(
         state=SyncRunState.QUEUED,
         requested_by=caller.actor,
         requested_at=now,
-        size_class=len(str(changed)),
+        size_class=len(str(found.changed)),
         progress={"read": 0, "expected": 0},
     )
     session.add(revert)
@@ -103,14 +119,10 @@ def _asking(session: AsyncSession, run: SyncRun) -> Ask:
     return ask
 
 
-async def require_revertable(ask: Ask, *, changed: str | None = None) -> RunSpan:
-    """Whether the run can be undone, and where what it created lies. Raises RevertRefused.
-
-    `changed` is a table with what `changed_by` selects, where there is one already.
-    """
-    [(run_id, state, mode, started_at, finished_at, *_)] = rows = await ask(_RUN)
-    [(*_, reverted_by, is_kept, counted, created)] = rows
-    span = RunSpan.of(run_id, started_at, finished_at)
+async def require_revertable(ask: Ask) -> Revertable:
+    """Raises RevertRefused."""
+    [(run_id, state, mode, started_at, finished_at, *numbers)] = await ask(_RUN)
+    reverted_by, is_kept, is_disturbed, counted, created = numbers
     if finished_at is None:
         raise RevertRefused("The run is not over yet; syncRunCancel stops it.")
     if mode == SyncMode.REVERT:
@@ -118,9 +130,8 @@ async def require_revertable(ask: Ask, *, changed: str | None = None) -> RunSpan
             "This run has undone another one. The next sync does again what the provider shares."
         )
     if mode == SyncMode.PREFLIGHT or not state.startswith(SyncRunState.SUCCEEDED):
-        raise RevertRefused(
-            f"There is nothing to undo: the {_SORTS.get(mode, 'run')} ended {state}."
-        )
+        sort = "preflight" if mode == SyncMode.PREFLIGHT else "run"
+        raise RevertRefused(f"There is nothing to undo: the {sort} ended {state}.")
     if reverted_by is not None:
         raise RevertRefused(f"The run is undone already, by run {reverted_by}.")
     if counted + created == 0:
@@ -128,17 +139,21 @@ async def require_revertable(ask: Ask, *, changed: str | None = None) -> RunSpan
     [(found,)] = await ask(_FOUND)
     if not is_kept or found < counted:
         raise RevertRefused("What the run changed is not kept any more, so it cannot be undone.")
-    await _require_untouched(ask, changed or f"({changed_by(span)})")
-    return span
+    span = RunSpan.of(run_id, started_at, finished_at)
+    return Revertable(span, int(counted + created), is_disturbed)
 
 
-_SORTS = {SyncMode.PREFLIGHT.value: "preflight"}
 _RUN = """
     SELECT r.id, r.state::text, r.mode::text, r.started_at, r.finished_at,
       (SELECT u.id FROM sync_runs u WHERE u.tenant_id = $1 AND u.reverts_run_id = $2
         AND u.state LIKE 'SUCCEEDED%') AS reverted_by,
       to_regclass('public.sync_changes_' || to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY_MM'))
         IS NOT NULL AS is_kept,
+      EXISTS (SELECT FROM sync_runs l WHERE l.tenant_id = $1 AND l.started_at > r.started_at
+          AND l.mode <> 'PREFLIGHT')
+        OR EXISTS (SELECT FROM errands e WHERE e.tenant_id = $1 AND e.finished_at > r.started_at)
+        OR EXISTS (SELECT FROM people_merges p WHERE p.tenant_id = $1
+          AND p.created_at > r.started_at) AS is_disturbed,
       n.counted, n.created
     FROM sync_runs r CROSS JOIN LATERAL (
       SELECT coalesce(sum(n.value::bigint) FILTER (WHERE n.key <> 'created'), 0) AS counted,
@@ -168,16 +183,17 @@ def changed_by(span: RunSpan) -> str:
     )
 
 
-async def _require_untouched(ask: Ask, changed: str) -> None:
-    """Raises RevertRefused with the first of the records that are not as the run has left them."""
+async def require_untouched(ask: Ask, span: RunSpan) -> None:
+    """Raises RevertRefused with some of the records that are not as the run has left them."""
     rows = await ask(
         "WITH run AS (SELECT started_at AS at FROM sync_runs WHERE tenant_id = $1 AND id = $2),"
-        f" changed AS (SELECT * FROM {changed} c),"
+        f" changed AS MATERIALIZED ({changed_by(span)}),"
         " going AS (SELECT record_id AS id FROM changed WHERE action IN ('CREATE', 'RESTORE')),"
         f" later AS ({_LATER}),"
         f" found AS ({' UNION '.join((*_TOUCHED, *_states(), *_leaning(), *_missing()))})"
-        f" SELECT count(*) OVER (), f.record_type, coalesce({_NAME}, f.record_id::text) AS name"
-        f" FROM found f ORDER BY 2, 3 LIMIT {_NAMED}"
+        f" SELECT f.number, f.record_type, coalesce({_NAME}, f.record_id::text) FROM ("
+        "  SELECT count(*) OVER () AS number, record_type, record_id FROM found"
+        f"  ORDER BY record_type, record_id LIMIT {_NAMED}) f ORDER BY 2, 3"
     )
     if not rows:
         return

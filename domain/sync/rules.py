@@ -59,6 +59,9 @@ SAID = "(code, record_type, source_id, field, expected, found, cause, record, re
 """The columns of a problem, in the order in which every rule here fills them."""
 
 
+MOST_EXAMPLES = 10
+
+
 def tell_number(number: str, examples: str = "NULL::text[]") -> str:
     """SQL for what an administrator is shown of a problem that stands for several records."""
     return (

@@ -31,10 +31,14 @@ from domain.sync.lease import (
     connection_name,
     end_own_connection,
 )
-from domain.sync.models import ACTIVE, SyncMode, SyncRunState
+from domain.sync.models import ACTIVE, PICKED_MODES, SyncMode, SyncRunState
+from domain.sync.picking import PickedSource
 from domain.sync.plan import plan
+from domain.sync.reverting import RevertRefused
 from domain.sync.staging import Staging, list_staged_runs
+from domain.sync.steps import explain_failure
 from domain.sync.summarise import has_hold, is_all_held, summarise
+from domain.sync.undoing import begin_undo, plan_undo, undo
 from domain.sync.validate import validate
 from domain.validation.codes import RULES, Code
 
@@ -130,6 +134,8 @@ async def _execute(database: Database, lease: Lease, sources: Sources) -> None:
             await _run_phases(context, sources)
         except SourceError as error:
             await _fail(context, error.code, str(error))
+        except RevertRefused as error:
+            await _fail(context, Code.RUN_REVERT_REFUSED, str(error))
         except (LeaseLost, RunCancelled, ConnectionError, *DATABASE_GONE):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the run ends
@@ -180,13 +186,18 @@ async def _open_context(connection: asyncpg.Connection, lease: Lease) -> RunCont
 
 async def _run_phases(context: RunContext, sources: Sources) -> None:
     await _start_again_if_lost(context)
+    is_undoing = context.mode is SyncMode.REVERT
     while context.state in ACTIVE:
         log.info("phase_started", phase=context.state.value)
         match context.state:
+            case SyncRunState.FETCHING if is_undoing:
+                await begin_undo(context)
             case SyncRunState.FETCHING:
                 await fetch(context, *await _open_source(context, sources))
             case SyncRunState.VALIDATING:
                 await validate(context)
+            case SyncRunState.PLANNING if is_undoing:
+                await plan_undo(context)
             case SyncRunState.PLANNING:
                 await plan(context)
             case SyncRunState.APPLYING:
@@ -207,7 +218,8 @@ async def _open_source(context: RunContext, sources: Sources) -> tuple[RosterSou
             now=utc_now(),
             is_delta=context.mode is SyncMode.DELTA,
         )
-    return sources.open(config), config.version
+    source = sources.open(config)
+    return PickedSource(context, source) if context.mode in PICKED_MODES else source, config.version
 
 
 async def _start_again_if_lost(context: RunContext) -> None:
@@ -236,7 +248,7 @@ async def _apply_or_plan_again(context: RunContext) -> None:
             pass
         return
     try:
-        await apply(context)
+        await (undo(context) if context.mode is SyncMode.REVERT else apply(context))
     except PlanStale:
         context.plans += 1
         log.warning("plan_stale", plans=context.plans)
@@ -256,6 +268,7 @@ async def _fail(context: RunContext, code: Code, message: str) -> None:
             code.value,
             message,
         )
+        await explain_failure(context, connection, message)
         await context.staging.drop(connection)
     log.warning("run_failed", code=code.value, remedy=RULES[code].remedy)
 

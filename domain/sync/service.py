@@ -9,15 +9,17 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, InvalidInput, NotFound
+from domain.integrations.existing_accounts import require_policy
 from domain.integrations.models import Integration, IntegrationStatus, SharingSubject
 from domain.integrations.service import get_integration
 from domain.jobs import WAKE, enqueue
 from domain.people.audit import record_act
 from domain.people.callers import Caller
 from domain.roster.source import Provider
-from domain.sync.models import SyncMode, SyncRun, SyncRunState, SyncTrigger
+from domain.sync.models import PICKED_MODES, SyncMode, SyncRun, SyncRunState, SyncTrigger
 
-OFFERED_MODES = frozenset({SyncMode.FULL, SyncMode.DELTA, SyncMode.PREFLIGHT})
+OFFERED_MODES = frozenset({SyncMode.FULL, SyncMode.DELTA, SyncMode.PREFLIGHT}) | PICKED_MODES
+_JUDGES_EXISTING_ACCOUNTS = frozenset({SyncMode.FULL, SyncMode.DELTA, SyncMode.PREFLIGHT})
 DELTA_PROVIDERS = frozenset({Provider.ONEROSTER, Provider.CLASSLINK, Provider.ONEROSTER_CSV})
 """Those that can tell what has changed since a moment."""
 
@@ -65,15 +67,19 @@ async def request_run(  # noqa: PLR0913 - what a run is made of
     approval is given to a waiting run of the same mode, since that has not begun.
 
     Raises Conflict where another mode or a preview of other rules already waits there, or the
-    integration is not active.
+    integration is not active, and where it was not chosen what becomes of existing accounts.
     """
     if mode not in OFFERED_MODES:
         raise InvalidInput("mode", f"{mode.value} cannot be started.")
     if sharing_rules is not None and mode is not SyncMode.PREFLIGHT:
         raise InvalidInput("mode", "Sharing rules are tried out by a preflight only.")
+    if mode in PICKED_MODES and asked.target is None:
+        raise InvalidInput("mode", f"A run of mode {mode.value} needs to know of what.")
     await take_turn(session, tenant_id=tenant_id)
     integration = await get_integration(session, tenant_id=tenant_id)
     _require_able(integration, mode)
+    if mode in _JUDGES_EXISTING_ACCOUNTS:
+        await require_policy(session, integration)
     drafts = None
     if sharing_rules is not None:
         drafts = {subject.value: list(values) for subject, values in sharing_rules.items()}
@@ -81,7 +87,7 @@ async def request_run(  # noqa: PLR0913 - what a run is made of
     if joined is not None:
         enqueue(session, WAKE)
         return Requested(joined, joined=True)
-    expected = await _last_size(session, tenant_id)
+    expected = 0 if mode in PICKED_MODES else await _last_size(session, tenant_id)
     run = SyncRun(
         tenant_id=tenant_id,
         integration_id=integration.id,
@@ -129,6 +135,8 @@ def _require_able(integration: Integration, mode: SyncMode) -> None:
         )
     if integration.status is not IntegrationStatus.ACTIVE:
         raise Conflict("The integration is paused; resume it first.")
+    if mode in PICKED_MODES and integration.rostered_at is None:
+        raise Conflict("The first sync has not been applied yet; single records come after it.")
 
 
 async def _join(

@@ -6,6 +6,7 @@ from domain.sync.context import RunContext
 from domain.sync.fetch import delta_types
 from domain.sync.models import SyncMode, SyncRunState
 from domain.sync.observations import observe
+from domain.sync.steps import explain
 from domain.validation.codes import COUNTED, RULES, Severity
 
 _COUNTED = ", ".join(f"'{code.value}'" for code in sorted(COUNTED))
@@ -17,8 +18,11 @@ _FINGERPRINT = (
 
 
 async def summarise(context: RunContext) -> None:
-    """Of a preflight nothing stays but the run itself, with its counts, changes and report."""
-    is_preflight = context.mode is SyncMode.PREFLIGHT
+    """Of a preflight nothing stays but the run itself, with its counts, changes and report.
+
+    Nor does an undoing say anything of the feed.
+    """
+    is_preflight = context.mode in (SyncMode.PREFLIGHT, SyncMode.REVERT)
     waits = not is_preflight and await has_hold(context)
     following = SyncRunState.SUCCEEDED if is_preflight else await _end(context, waits=waits)
     async with context.step(following) as connection:
@@ -31,6 +35,7 @@ async def summarise(context: RunContext) -> None:
             await _end_former_holds(context, connection)
         if context.mode in (SyncMode.FULL, SyncMode.DELTA) and not waits:
             await _move_cursors(context, connection)
+        await explain(context, connection)
         await context.staging.drop(connection)
 
 
@@ -107,7 +112,11 @@ async def _resolve_errors(context: RunContext, connection: asyncpg.Connection) -
     staging = context.staging
     deltas = await delta_types(context, connection)
     named = " UNION ALL ".join(
-        [f"SELECT record_type, source_id FROM {staging.deleted}"]
+        [
+            f"SELECT record_type, source_id FROM {table}"
+            for table in (staging.deleted, staging.ignored, staging.left_out)
+        ]
+        + [f"SELECT record_type, source_id FROM {staging.problems} WHERE rejects"]
         + [
             f"SELECT '{name.value}', source_id FROM {staging.of(name)} WHERE NOT is_stored"
             for name in deltas

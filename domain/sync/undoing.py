@@ -10,13 +10,14 @@ from uuid import UUID
 
 import asyncpg
 
-from domain.roster.records import RecordType
+from domain.roster.records import Enrollment, RecordType
 from domain.sync.apply import Naming, archive_all, change_all
 from domain.sync.context import RunContext
 from domain.sync.entities import ENTITIES, GROUPS, Entity
+from domain.sync.memberships import COMBINED
 from domain.sync.models import SyncRunState
 from domain.sync.plan import forget_former_plan
-from domain.sync.reverting import TABLES, changed_by, require_revertable
+from domain.sync.reverting import TABLES, changed_by, require_revertable, require_untouched
 
 _MEMBERSHIP = RecordType.MEMBERSHIP
 _BY_OUR_IDS = Naming(
@@ -83,6 +84,7 @@ async def undo(context: RunContext) -> None:
         await connection.execute("SET LOCAL statement_timeout = '30min'")
         await _free_source_ids(context, connection)
         await change_all(context, connection, _BY_OUR_IDS)
+        await _hash_anew(context, connection)
         for record_type in RecordType:
             await connection.execute(
                 f"UPDATE {context.staging.work(record_type)}"
@@ -106,8 +108,8 @@ async def _forget(context: RunContext, connection: asyncpg.Connection) -> None:
     await forget_former_plan(context, connection)
     for name in ("undone", "formerly", "examined"):
         await connection.execute(f"DROP TABLE IF EXISTS {context.staging.table(name)}")
-    for entity in ENTITIES:
-        await connection.execute(f"DELETE FROM {context.staging.of(entity.record_type)}")
+    for record_type in RecordType:
+        await connection.execute(f"DELETE FROM {context.staging.of(record_type)}")
 
 
 async def _gather(context: RunContext, connection: asyncpg.Connection) -> None:
@@ -118,7 +120,8 @@ async def _gather(context: RunContext, connection: asyncpg.Connection) -> None:
         rows: Sequence[Sequence[Any]] = await connection.fetch(sql, context.tenant_id, run_id)
         return rows
 
-    span = await require_revertable(ask)
+    span = (await require_revertable(ask)).span
+    await require_untouched(ask, span)
     undone, formerly = context.staging.table("undone"), context.staging.table("formerly")
     # CREATE TABLE AS takes no parameters; these are UUIDs that we made.
     chosen = changed_by(span).replace("$1", f"'{context.tenant_id}'").replace("$2", f"'{run_id}'")
@@ -136,9 +139,7 @@ async def _gather(context: RunContext, connection: asyncpg.Connection) -> None:
     await connection.execute(f"ANALYZE {formerly}")
 
 
-async def _plan_entity(
-    context: RunContext, connection: asyncpg.Connection, entity: Entity
-) -> None:
+async def _plan_entity(context: RunContext, connection: asyncpg.Connection, entity: Entity) -> None:
     staging, name = context.staging, entity.record_type.value
     undone, staged = staging.table("undone"), staging.of(entity.record_type)
     work = staging.work(entity.record_type)
@@ -149,6 +150,7 @@ async def _plan_entity(
         f"  {_STEP} AS action, u.action = 'RESTORE' AS goes,"
         "  CASE WHEN u.old_values -> 'source_id' IS NULL THEN r.source_id"
         "   ELSE u.old_values ->> 'source_id' END AS former_source_id,"
+        "  u.old_values -> 'source_id' IS NOT NULL AS is_renamed,"
         "  coalesce(u.old_values ->> 'origin', r.origin) AS origin, NULL::text AS held_by"
         f" FROM {undone} u JOIN {entity.table} r ON r.id = u.record_id"
         f" WHERE r.tenant_id = '{context.tenant_id}' AND u.record_type = '{name}'"
@@ -230,11 +232,11 @@ async def _store_changes(
     await connection.execute(
         "INSERT INTO sync_changes (tenant_id, run_id, record_type, record_id, source_id, action,"
         "  planned_hash, old_values, new_values)"
-        " SELECT $1, $2, $3, u.record_id, u.source_id,"
+        " SELECT $1, $2, $3::text, u.record_id, u.source_id,"
         f"  {_ACTION}, w.old_hash, {_values('new', 'false')}, {_values('old', 'true')}"
         f" FROM {context.staging.table('undone')} u"
         f" JOIN {context.staging.work(record_type)} w ON w.id = u.record_id"
-        " WHERE u.record_type = $3",
+        " WHERE u.record_type = $3::text",
         context.tenant_id,
         context.run_id,
         record_type.value,
@@ -269,10 +271,42 @@ async def _free_source_ids(context: RunContext, connection: asyncpg.Connection) 
         await connection.execute(
             f"UPDATE {entity.table} r SET source_id = NULL"
             f" FROM {context.staging.work(entity.record_type)} w"
-            " WHERE r.tenant_id = $1 AND r.id = w.id"
-            "  AND r.source_id IS DISTINCT FROM w.former_source_id",
+            " WHERE r.tenant_id = $1 AND r.id = w.id AND w.is_renamed",
             context.tenant_id,
         )
+
+
+async def _hash_anew(context: RunContext, connection: asyncpg.Connection) -> None:
+    """Of memberships that only a new id of their person or group had given another hash."""
+    enrollments = context.staging.of(_MEMBERSHIP)
+    renamed = " OR ".join(
+        f"m.{column} IN (SELECT id FROM {context.staging.work(record_type)}"
+        " WHERE is_renamed AND former_source_id IS NOT NULL)"
+        for record_type, column in ((RecordType.USER, "user_id"), (RecordType.GROUP, "group_id"))
+    )
+    fields = ", ".join(Enrollment._fields)
+    await connection.execute(
+        f"INSERT INTO {enrollments} ({fields}) SELECT sp.source_id, u.source_id, g.source_id,"
+        "  m.role, sp.is_primary, sp.begins_on, sp.ends_on"
+        " FROM memberships m JOIN membership_spans sp"
+        "  ON sp.tenant_id = m.tenant_id AND sp.membership_id = m.id"
+        " JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id"
+        " JOIN groups g ON g.tenant_id = m.tenant_id AND g.id = m.group_id"
+        " WHERE m.tenant_id = $1 AND m.origin = 'PROVIDER' AND m.archived_at IS NULL"
+        f" AND ({renamed}) AND m.id NOT IN (SELECT id FROM {context.staging.work(_MEMBERSHIP)})",
+        context.tenant_id,
+    )
+    await connection.execute(
+        "UPDATE memberships m SET content_hash = h.hash FROM ("
+        f"  SELECT u.id AS user_id, g.id AS group_id, e.role, {COMBINED} AS hash"
+        f"  FROM {enrollments} e"
+        "  JOIN users u ON u.tenant_id = $1 AND u.source_id = e.user_source_id"
+        "  JOIN groups g ON g.tenant_id = $1 AND g.source_id = e.group_source_id"
+        "  GROUP BY 1, 2, 3) h"
+        " WHERE m.tenant_id = $1 AND m.user_id = h.user_id AND m.group_id = h.group_id"
+        "  AND m.role = h.role",
+        context.tenant_id,
+    )
 
 
 async def _forget_what_came_of_it(context: RunContext, connection: asyncpg.Connection) -> None:

@@ -28,7 +28,7 @@ async def reject_taken_usernames(context: RunContext, connection: asyncpg.Connec
 
 
 async def _reject_once(context: RunContext, connection: asyncpg.Connection) -> bool:
-    table = context.staging.of(RecordType.USER)
+    table, links = context.staging.of(RecordType.USER), context.staging.links
     everybody = (
         f"SELECT {folded('s')} AS key, s.username, s.source_id, s.read_at,"
         f"  s.is_stored, false AS is_other FROM {table} s"
@@ -36,6 +36,10 @@ async def _reject_once(context: RunContext, connection: asyncpg.Connection) -> b
         " SELECT u.username_key, u.username, coalesce(u.source_id, u.id::text), NULL, true, true"
         f" FROM users u WHERE u.tenant_id = '{context.tenant_id}' AND u.origin <> 'PROVIDER'"
         "  AND u.username_key IS NOT NULL"
+        # Who becomes somebody of the feed, or is closed by this run, keeps nobody from it.
+        f" AND NOT EXISTS (SELECT FROM {links} l WHERE l.record_type = 'USER' AND l.id = u.id)"
+        f" AND NOT EXISTS (SELECT FROM {context.staging.settled} l"
+        "   WHERE l.record_type = 'USER' AND l.id = u.id)"
     )
     shared = f"SELECT key FROM ({everybody}) e GROUP BY key HAVING count(*) > 1"
     if not await connection.fetchval(f"SELECT EXISTS ({shared})"):
@@ -45,11 +49,14 @@ async def _reject_once(context: RunContext, connection: asyncpg.Connection) -> b
         "CREATE TEMPORARY TABLE clashes ON COMMIT DROP AS"
         f" WITH everybody AS ({everybody}), shared AS ({shared})"
         " SELECT e.*, row_number() OVER (PARTITION BY e.key"
-        "   ORDER BY e.is_other DESC, e.is_stored DESC, (u.username_key = e.key) IS TRUE DESC,"
-        "   e.read_at) AS rank"
+        "   ORDER BY e.is_other DESC, e.is_stored DESC,"
+        "   (coalesce(v.username_key, u.username_key) = e.key) IS TRUE DESC, e.read_at) AS rank"
         " FROM everybody e JOIN shared USING (key)"
         f" LEFT JOIN users u ON u.tenant_id = '{context.tenant_id}' AND u.source_id = e.source_id"
         "  AND NOT e.is_other"
+        f" LEFT JOIN {links} l ON l.record_type = 'USER' AND l.source_id = e.source_id"
+        "  AND NOT e.is_other"
+        f" LEFT JOIN users v ON v.tenant_id = '{context.tenant_id}' AND v.id = l.id"
     )
     done = await connection.execute(
         f"WITH gone AS (DELETE FROM {table} s USING clashes c"

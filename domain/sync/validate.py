@@ -10,6 +10,7 @@ from domain.sync.complete import complete_enrollments
 from domain.sync.context import RunContext
 from domain.sync.entities import COURSES, ENTITIES, GROUPS, SCHOOLS, TERMS, Entity
 from domain.sync.fetch import delta_types
+from domain.sync.linking import link_records
 from domain.sync.models import SyncRunState
 from domain.sync.people import (
     check_users,
@@ -17,8 +18,8 @@ from domain.sync.people import (
     note_students_of_several_groups,
     require_eligible_students,
 )
-from domain.sync.rekeying import propose_matches
 from domain.sync.rules import (
+    MOST_EXAMPLES,
     SAID,
     Finding,
     Rules,
@@ -26,10 +27,10 @@ from domain.sync.rules import (
     drop_missing_references,
     note,
     reject,
+    tell_number,
 )
 from domain.sync.sharing import leave_out
 from domain.sync.staging import MAPPED
-from domain.sync.stays import note_stays_of_other_days
 from domain.validation.codes import Code
 
 
@@ -50,13 +51,12 @@ async def validate(context: RunContext) -> None:
         await give_schools(rules)
         await leave_out(rules)
         await _note_left_out_schools(rules)
-        await propose_matches(rules)
+        await link_records(rules)
         await _check_schools(rules)
         await _check_groups(rules)
         await check_users(rules)
         await _note_empty_groups(rules)
         await note_students_of_several_groups(rules)
-        await note_stays_of_other_days(rules)
 
 
 async def _forget_unused_files(rules: Rules) -> None:
@@ -158,11 +158,15 @@ async def _break_cycles(rules: Rules) -> None:
 
 
 async def _note_left_out_schools(rules: Rules) -> None:
+    """One note for all of them: a rule that names one school leaves out hundreds."""
     await rules.execute(
         f"INSERT INTO {rules.context.staging.problems} {SAID}"
-        " SELECT $1, l.record_type, l.source_id, NULL, 'a school of the sharing rules',"
-        "  l.source_id, 'SHARING RULES', NULL, false"
-        f" FROM {rules.context.staging.left_out} l WHERE l.record_type = $2",
+        " SELECT $1, $2, NULL, NULL, 'schools of the sharing rules',"
+        "  n.number || CASE n.number WHEN 1 THEN ' school' ELSE ' schools' END, 'SHARING RULES',"
+        f" {tell_number('n.number', 'n.examples')}, false"
+        " FROM (SELECT count(*) AS number,"
+        f"   (array_agg(source_id ORDER BY source_id))[:{MOST_EXAMPLES}] AS examples"
+        f"  FROM {rules.context.staging.left_out} WHERE record_type = $2) n WHERE n.number > 0",
         Code.SCHOOL_NOT_IN_SCOPE.value,
         RecordType.SCHOOL.value,
     )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -12,7 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import Conflict, InvalidInput, NotFound
 from domain.people.audit import record_act
 from domain.people.callers import Caller
-from domain.tenants.models import Subscription, SubscriptionKind, Tenant, TenantStatus
+from domain.tenants.models import (
+    LicenceOrder,
+    Subscription,
+    SubscriptionKind,
+    Tenant,
+    TenantStatus,
+)
 
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NAME_LENGTH = 200
@@ -34,8 +41,8 @@ async def create_tenant(  # noqa: PLR0913 - what a tenant is made of
         raise InvalidInput(
             "slug", "A slug is made of up to 63 lower-case letters, digits and inner hyphens."
         )
-    _check_name("name", name)
-    _check_name("displayName", display_name or name)
+    check_name("name", name)
+    check_name("displayName", display_name or name)
     check_time_zone(time_zone)
     if await find_tenant_id(session, slug):
         raise Conflict(f"The slug {slug!r} is taken.", field="slug")
@@ -60,7 +67,8 @@ async def create_tenant(  # noqa: PLR0913 - what a tenant is made of
     return tenant
 
 
-def _check_name(field: str, name: str) -> None:
+def check_name(field: str, name: str) -> None:
+    """Raises InvalidInput."""
     if not name.strip() or len(name) > _NAME_LENGTH or "\x00" in name:
         raise InvalidInput(field, f"A name has 1 to {_NAME_LENGTH} characters.")
 
@@ -106,3 +114,26 @@ async def list_summaries(
         text("SELECT * FROM summarise_tenants(:ids)"), {"ids": list(tenant_ids)}
     )
     return {row.tenant_id: row for row in rows}
+
+
+class LicenceSettings(NamedTuple):
+    """Who gets a licence first, and how many are needed by the last preflight."""
+
+    order: LicenceOrder
+    school_ids: Sequence[UUID]
+    forecast: int | None
+
+
+async def list_licence_settings(
+    session: AsyncSession, tenant_ids: Sequence[UUID]
+) -> dict[UUID, LicenceSettings]:
+    """Of several tenants, in one statement, by an audited function."""
+    rows = await session.execute(
+        text("SELECT * FROM forecast_licences(:ids)"), {"ids": list(tenant_ids)}
+    )
+    return {
+        row.tenant_id: LicenceSettings(
+            LicenceOrder(row.licence_order), row.licence_school_ids, row.forecast
+        )
+        for row in rows
+    }

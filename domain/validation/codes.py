@@ -12,7 +12,7 @@ class Severity(StrEnum):
     """What a problem does. Ordered from the worst."""
 
     FATAL = "FATAL"  # the run stops, nothing is applied
-    HOLD = "HOLD"  # the run waits for an administrator
+    HOLD = "HOLD"  # what it speaks of waits for an administrator
     ERROR = "ERROR"  # this record is not applied; its last good state stays
     WARNING = "WARNING"  # the value is dropped, the record goes on
     INFO = "INFO"  # a note
@@ -100,6 +100,7 @@ class Code(StrEnum):
     USER_LOGIN_MISSING = "USER_LOGIN_MISSING"
     USER_LOGIN_TAKEN = "USER_LOGIN_TAKEN"
     USER_LOGIN_CASE_CLASH = "USER_LOGIN_CASE_CLASH"
+    USER_LOGIN_CASE_CHANGED = "USER_LOGIN_CASE_CHANGED"
     USER_SECOND_ID_TAKEN = "USER_SECOND_ID_TAKEN"
     USER_EMAIL_INVALID = "USER_EMAIL_INVALID"
     USER_EMAIL_DUPLICATE = "USER_EMAIL_DUPLICATE"
@@ -136,6 +137,7 @@ class Code(StrEnum):
     USER_MATCH_AMBIGUOUS = "USER_MATCH_AMBIGUOUS"
     USER_SOURCE_DUPLICATE = "USER_SOURCE_DUPLICATE"
     RUN_INTERNAL = "RUN_INTERNAL"
+    RUN_REVERT_REFUSED = "RUN_REVERT_REFUSED"
 
 
 class Rule(NamedTuple):
@@ -275,7 +277,7 @@ RULES: dict[Code, Rule] = {
     ),
     Code.CONN_EMPTY: Rule(
         W, D, "The provider has no record of a type",
-        "It was read as an empty collection; where records were stored, the run waits.",
+        "It was read as an empty collection; what is stored of it waits for an administrator.",
         "Check at the provider what the district shares.",
     ),
     Code.CONN_WRONG_DISTRICT: Rule(
@@ -316,9 +318,9 @@ RULES: dict[Code, Rule] = {
         W, D, "Schools are one another's parents", _DROPPED, _SIS,
     ),
     Code.SCHOOL_NOT_IN_SCOPE: Rule(
-        I, A, "A school is left out by the sharing rules",
-        "The school, its classes and its people were not taken over.",
-        "Nothing if it is meant so; otherwise add the school to the sharing rules.",
+        I, A, "Schools are left out by the sharing rules",
+        "The schools, their classes and their people were not taken over.",
+        "Nothing if it is meant so; otherwise add the schools to the sharing rules.",
     ),
     Code.TERM_MISSING: Rule(
         W, D, "A class names a term that is not in the feed",
@@ -359,6 +361,11 @@ RULES: dict[Code, Rule] = {
     Code.USER_LOGIN_CASE_CLASH: Rule(
         E, D, "Two usernames differ only by upper and lower case", _SKIPPED,
         "Give one of the two another username in the student information system.",
+    ),
+    Code.USER_LOGIN_CASE_CHANGED: Rule(
+        W, A, "A username differs from the one of a matched account by upper and lower case",
+        "The person was matched and has the provider's spelling from now on.",
+        "Nothing if they are the same person; else undo the match.",
     ),
     Code.USER_SECOND_ID_TAKEN: Rule(
         W, D, "Several students have the same student number",
@@ -426,16 +433,17 @@ RULES: dict[Code, Rule] = {
         "Nothing if it is meant so; otherwise correct the students' school or their enrollments.",
     ),
     Code.ENR_OUTSIDE_DATES: Rule(
-        I, D, "Enrollments have ended or begin later", "All memberships were applied.",
+        I, D, "People are in classes outside the dates of their enrollments",
+        "All memberships were applied.",
         "Nothing if it is meant so; otherwise leave ended enrollments out of the export.",
     ),
     Code.HOLD_TYPE_EMPTY: Rule(
-        H, D, "Every record of a type is gone", "The run waits; nothing was changed.",
-        "Check that the export is complete and sync again.",
+        H, D, "Every record of a type is gone", _WAITS,
+        "Check that the export is complete and sync again; approve if they are really gone.",
     ),
     Code.HOLD_SHARING_CHANGE: Rule(
-        H, A, "The sharing rules would archive many records", "The run waits; nothing was changed.",
-        "Ask for a preview of the rules and save them with it, or correct the rules.",
+        H, A, "The sharing rules would archive many records", _WAITS,
+        "Look at the changes that wait. Approve them if the rules are meant so; else correct them.",
     ),
     Code.HOLD_DELETES: Rule(
         H, A, "Unusually many records would be archived", _WAITS,
@@ -495,10 +503,15 @@ RULES: dict[Code, Rule] = {
         F, U, "Homerow failed", _STOPPED,
         "Tell support the id of the run; the next run tries again.",
     ),
+    Code.RUN_REVERT_REFUSED: Rule(
+        F, A, "The run could not be undone any more", "Nothing was changed.",
+        "See in the message what has changed since; undo the later runs first.",
+    ),
 }  # fmt: skip
 
 COUNTED = frozenset(
     {
+        Code.SCHOOL_NOT_IN_SCOPE,
         Code.STUDENT_MULTI_GROUP,
         Code.CLASS_TEACHER_OTHER_SCHOOL,
         Code.ENR_SCHOOL_MISMATCH,

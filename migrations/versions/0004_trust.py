@@ -73,6 +73,31 @@ $$ UPDATE errands e SET state = 'RUNNING', started_at = clock_timestamp()
    RETURNING e.tenant_id, e.id $$
 """,
     """
+-- Since when a district shares with us at a provider, by the provider's id of it.
+CREATE FUNCTION find_share(p_provider text, p_external_id text)
+RETURNS TABLE (first_seen_at timestamptz, is_shared boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS
+$$ SELECT r.first_seen_at, r.is_shared FROM onboarding_requests r
+   WHERE r.provider = p_provider AND r.external_id = p_external_id $$
+""",
+    """
+-- Who gets licences first, and how many are needed by the last preflight, unless a sync has been
+-- applied since then.
+CREATE FUNCTION forecast_licences(p_ids uuid[])
+RETURNS TABLE (
+    tenant_id uuid, licence_order text, licence_school_ids uuid[], forecast int)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS
+$$ SELECT s.tenant_id, s.licence_order::text, s.licence_school_ids,
+     (SELECT CASE WHEN r.mode = 'PREFLIGHT' THEN (r.report -> 'licences' ->> 'needed')::int END
+        FROM sync_runs r
+        WHERE r.tenant_id = s.tenant_id AND ((r.mode IN ('FULL', 'DELTA')
+            AND r.state IN ('SUCCEEDED', 'SUCCEEDED_WITH_ERRORS', 'SUCCEEDED_WITH_HOLD'))
+          OR (r.mode = 'PREFLIGHT' AND jsonb_typeof(r.report) = 'object'
+            AND r.finished_at IS NOT NULL))
+        ORDER BY r.id DESC LIMIT 1)
+   FROM subscriptions s WHERE s.tenant_id = ANY (p_ids) $$
+""",
+    """
 -- Uploads and downloads that nobody can use any more; the former hold files.
 CREATE FUNCTION delete_old_tickets(p_now timestamptz) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public AS
@@ -83,6 +108,8 @@ $$ DELETE FROM uploads WHERE expires_at < p_now;
 FUNCTION_ROLES = {
     "find_upload(bytea)": "homerow_api",
     "claim_export(bytea)": "homerow_api",
+    "find_share(text, text)": "homerow_api",
+    "forecast_licences(uuid[])": "homerow_api",
     "drop_sync_changes(timestamptz)": "homerow_worker",
     "delete_old_tickets(timestamptz)": "homerow_worker",
     "claim_errand()": "homerow_worker",

@@ -54,7 +54,11 @@ COMMANDS = (
     "sharing set",
     "onboarding list",
     "sync",
+    "run cancel",
+    "run revert",
     "token create",
+    "export errors",
+    "export changes",
 )
 
 

@@ -52,6 +52,7 @@ class Recount:
                 self.roles[row["userSourcedId"]].append((row["role"], row["orgSourcedId"]))
 
     def run(self) -> Roster:
+        self.returned = self.find_returned()
         records = {
             record_type: self.compare(record_type, read(self.folder, name))
             for record_type, name in (
@@ -97,8 +98,21 @@ class Recount:
             seen.setdefault(source_id, row)
             self.counts[record_type]["fetched"] += 1
             self.counts[record_type][action] += 1
-        self.counts[record_type]["archived"] = len(stored.keys() - seen.keys())
+        if record_type == "USER":
+            kept |= {former: stored[former] for former in self.returned.values()}
+        self.counts[record_type]["archived"] = len(stored.keys() - seen.keys() - kept.keys())
         return kept
+
+    def find_returned(self) -> dict[str, str]:
+        """New ids of people whom the number shows to be stored ones that are not there: the old."""
+        rows, stored = read(self.folder, "users"), self.stored.records.get("USER", {})
+        present = {row["sourcedId"] for row in rows}
+        gone = {row["identifier"]: key for key, row in stored.items() if key not in present}
+        return {
+            row["sourcedId"]: gone[row["identifier"]]
+            for row in rows
+            if row["sourcedId"] not in stored and row["identifier"] in gone
+        }
 
     def verdict(self, record_type: str, row: Row, seen: dict[str, Row]) -> str:
         if row["sourcedId"] in seen:
@@ -113,6 +127,8 @@ class Recount:
             return "ignored"
         if not words <= TAKEN_ROLES:
             return self.reject("USER_ROLE_UNKNOWN")
+        if row["sourcedId"] in self.returned:
+            return self.reject("USER_ID_CHANGED")
         if not row["givenName"] and not row["familyName"]:
             return self.reject("USER_NAME_MISSING")
         schools = {org for _, org in self.roles[row["sourcedId"]]} or set(self.orgs_of(row))
@@ -136,6 +152,9 @@ class Recount:
         seen: set[str] = set()
         for row in read(self.folder, "enrollments"):
             counts["fetched"] += 1
+            if row["userSourcedId"] in self.returned:
+                counts["ignored"] += 1
+                continue
             code = self.enrollment_problem(row, seen, records)
             seen.add(row["sourcedId"])
             if code:
@@ -145,6 +164,11 @@ class Recount:
             key = (row["userSourcedId"], row["classSourcedId"], row["role"])
             spans[key].add((row["sourcedId"], row["beginDate"], row["endDate"], row["primary"]))
         present = {key: frozenset(value) for key, value in spans.items()}
+        present |= {
+            key: value
+            for key, value in self.stored.memberships.items()
+            if key[0] in self.returned.values() and key[1] in records["GROUP"]
+        }
         for key, value in present.items():
             counts[self.action(self.stored.memberships.get(key), value)] += 1
         counts["archived"] = len(self.stored.memberships.keys() - present.keys())
@@ -228,6 +252,7 @@ def test_every_kind_of_change_to_a_user_is_there(
     tmp_path: Path, students: int, change: float
 ) -> None:
     first, second = two_nights(tmp_path, students=students, change=change)
+    expected = json.loads(expected_path(second).read_text(encoding="utf-8"))
     zero = Recount(first, NOTHING).run()
     before = accepted_students(zero)
     after = accepted_students(Recount(second, zero).run())
@@ -239,7 +264,8 @@ def test_every_kind_of_change_to_a_user_is_there(
         for row in new.values()
         if row["username"] in left_behind
     }
-    assert same_name == {True, False}  # a new identifier, and a username used again
+    assert same_name == {False}  # a username used again
+    assert expected["errors"]["USER_ID_CHANGED"] >= 1
     assert any(row["username"] not in left_behind for row in new.values())
     assert left_behind.keys() - {row["username"] for row in new.values()}
     fields: Counter[str] = Counter()
@@ -274,6 +300,7 @@ def test_every_kind_of_change_to_sections_and_memberships_is_there(
     assert expected["errors"].keys() == {
         "ENR_CLASS_MISSING",
         "ENR_USER_MISSING",
+        "USER_ID_CHANGED",
         "ID_DUPLICATE",
         "STUDENT_MULTI_GROUP",
         "STUDENT_MULTI_SCHOOL",

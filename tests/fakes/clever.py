@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from tests.fakes.clever_roster import COLLECTIONS, ROLES, CleverRoster, links_of
 from tests.fakes.clever_state import CleverFake, CleverOptions
-from tests.fakes.listings import total_of, window_by_cursor
+from tests.fakes.listings import Collection, total_of, window_by_cursor
 from tests.fakes.misbehaving import Misbehaving
 from tests.fakes.misbehaviour import Misbehaviour, Plan, faults_of
 
@@ -126,16 +126,29 @@ def _roster_answer(request: Request, fake: CleverFake) -> Response:
     if collection != "districts" and not fake.has_secure_sync:
         return JSONResponse({"message": "Resource not in token's scopes"}, 403)
     roster = fake.roster(version)
-    if len(rest) > 1:
-        return HTMLResponse(_NOT_FOUND.format(request.url.path), 404)
-    if rest:
-        return _single(roster, collection, rest[0])
     query = dict(parse_qsl(request.scope["query_string"].decode("latin-1")))
+    if len(rest) == 1:
+        return _single(roster, collection, rest[0])
+    if rest:
+        return _related(request, roster, (collection, *rest), query)
     if query.get("count") == "true":
         faults = faults_of(request.scope)
         total = len(roster.collection(collection).spoilt(faults))
         return JSONResponse({"count": total_of(total, 0, faults)})
-    return _list(request, roster, collection, query)
+    role = query.get("role") if collection == "users" else None
+    return _refusal(query) or _list(request, roster.collection(collection, role), query)
+
+
+def _related(
+    request: Request, roster: CleverRoster, path: tuple[str, ...], query: Mapping[str, str]
+) -> Response:
+    """Only the sections of a user; nothing else is asked for."""
+    match path:
+        case ("users", user_id, "sections"):
+            if roster.single("users", user_id) is None:
+                return JSONResponse({"message": "Resource not found"}, 404)
+            return _refusal(query) or _list(request, roster.sections_of(user_id), query)
+    return HTMLResponse(_NOT_FOUND.format(request.url.path), 404)
 
 
 def _single(roster: CleverRoster, collection: str, source_id: str) -> Response:
@@ -145,14 +158,9 @@ def _single(roster: CleverRoster, collection: str, source_id: str) -> Response:
     return JSONResponse({"data": found, "links": links_of(roster.version, collection, found)})
 
 
-def _list(
-    request: Request, roster: CleverRoster, collection: str, query: Mapping[str, str]
-) -> Response:
-    if refusal := _refusal(query):
-        return refusal
-    role = query.get("role") if collection == "users" else None
+def _list(request: Request, rows: Collection, query: Mapping[str, str]) -> Response:
     faults = faults_of(request.scope)
-    listing = roster.collection(collection, role).spoilt(faults)
+    listing = rows.spoilt(faults)
     window = window_by_cursor(
         listing.ids,
         after=query.get("starting_after"),

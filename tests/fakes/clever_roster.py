@@ -80,6 +80,20 @@ class CleverRoster:
         found: Object = msgspec.json.decode(row)["data"]
         return found
 
+    def sections_of(self, user_id: str) -> Collection:
+        """Those in which somebody learns or teaches."""
+        sections = self.collection("sections")
+        return sections.picked(
+            number
+            for number, row in enumerate(sections.rows)
+            if _is_in(user_id, msgspec.json.decode(row)["data"])
+        )
+
+
+def _is_in(user_id: str, section: Object) -> bool:
+    people = (*section.get("students", ()), *section.get("teachers", ()), section.get("teacher"))
+    return user_id in people
+
 
 _RELATED: Final[Mapping[str, tuple[str, ...]]] = {
     "districts": (),
@@ -92,7 +106,7 @@ _RELATED: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def links_of(version: str, collection: str, item: Object) -> list[dict[str, str]]:
-    """Of a single object. What they lead to is not served here."""
+    """Of a single object. Of what they lead to, only the sections of users are served here."""
     path = f"/{version}/{collection}/{item['id']}"
     related = list(_RELATED[collection])
     roles = item.get("roles", {})

@@ -36,6 +36,10 @@ FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "enrollments": _BASE_FIELDS | {"role", "primary", "beginDate", "endDate"},
 }
 """What may be filtered and sorted by. Fields of what is referred to are not among it."""
+REFERENCES: Final[Mapping[str, frozenset[str]]] = {
+    "enrollments": frozenset({"user.sourcedId", "class.sourcedId", "school.sourcedId"}),
+}
+"""What some servers filter by besides."""
 
 _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "=": operator.eq,
@@ -61,7 +65,7 @@ class Clause(NamedTuple):
     value: str
 
     def matches(self, item: Mapping[str, Any]) -> bool:
-        found = item.get(self.field, "")
+        found = _value(item, self.field)
         if isinstance(found, list):
             return self._matches_list([str(one) for one in found])
         text = str(found).lower() if isinstance(found, bool) else str(found)
@@ -80,6 +84,13 @@ class Clause(NamedTuple):
         if self.predicate in {"=", "!="}:
             return (sorted(wanted) == sorted(found)) is (self.predicate == "=")
         raise BadQuery("invalid_filter_field", "a list has no order")
+
+
+def _value(item: Mapping[str, Any], field: str) -> Any:
+    """Of a field, or of one of what it refers to: "user.sourcedId"."""
+    name, _, inner = field.partition(".")
+    found = item.get(name, "")
+    return found.get(inner, "") if inner and isinstance(found, dict) else found
 
 
 class Clauses(NamedTuple):
@@ -119,13 +130,14 @@ def parameters_of(raw: str) -> dict[str, str]:
     return {unquote(name): unquote(value) for name, _, value in pairs}
 
 
-def parse_query(raw: str, *, file: str) -> Query:
+def parse_query(raw: str, *, file: str, with_references: bool = False) -> Query:
     given = parameters_of(raw)
     fields = FIELDS[file]
+    filtered = fields | REFERENCES.get(file, frozenset()) if with_references else fields
     return Query(
         limit=_number(given, "limit", DEFAULT_LIMIT, smallest=1),
         offset=_number(given, "offset", 0, smallest=0),
-        clauses=parse_filter(given["filter"], fields) if "filter" in given else None,
+        clauses=parse_filter(given["filter"], filtered) if "filter" in given else None,
         order=_order(given, fields),
         fields=_selection(given),
     )

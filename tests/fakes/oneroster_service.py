@@ -23,7 +23,11 @@ _SUCCESS: Final = b',"statusInfoSet":[{"imsx_codeMajor":"success","imsx_severity
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What servers differ in. `refuses_larger`: a limit above `largest_page` is a 400."""
+    """What servers differ in. `refuses_larger`: a limit above `largest_page` is a 400.
+
+    `filters_references`: enrollments can be asked for by their user or class. `has_singles`:
+    objects can be asked for by their ids.
+    """
 
     largest_page: int = 10_000
     refuses_larger: bool = False
@@ -31,6 +35,8 @@ class Habits:
     has_links: bool = True
     refuses_sort: bool = False
     ignores_filter: bool = False
+    filters_references: bool = True
+    has_singles: bool = True
     is_sloppy: bool = False
 
 
@@ -92,7 +98,7 @@ class OneRosterService:
 
     def _single(self, version: str, name: str, source_id: str) -> Response:
         row = self._roster(version).collection(name).row(source_id)
-        if row is None:
+        if row is None or not self._habits.has_singles:
             return refusal(404, "unknownobject", "there is no such object")
         body = b'{"%b":%b}' % (ENDPOINTS[name].single_key.encode(), row)
         return Response(body, media_type="application/json")
@@ -100,7 +106,10 @@ class OneRosterService:
     def _page(self, request: Request, version: str, name: str) -> Response:
         raw = request.scope["query_string"].decode("latin-1")
         endpoint = ENDPOINTS[name]
-        query = self._habitual(parse_query(raw, file=endpoint.file), parameters_of(raw))
+        parsed = parse_query(
+            raw, file=endpoint.file, with_references=self._habits.filters_references
+        )
+        query = self._habitual(parsed, parameters_of(raw))
         rows = self._roster(version).selected(name, query.clauses, query.order)
         listed = _listed(query, rows, faults_of(request.scope))
         response = Response(self._body(endpoint, listed), media_type="application/json")

@@ -16,6 +16,7 @@ from domain.roster.source import (
     Checkpoint,
     CheckStep,
     Page,
+    Picks,
     SourceConfig,
     SourceError,
 )
@@ -77,6 +78,12 @@ class ClassLinkSource:
         async with aclosing(source.pages(at)) as pages:
             async for page in pages:
                 yield _with_revision(page, revision.value)
+
+    async def pick(self, picks: Picks) -> AsyncGenerator[Page, None]:
+        source = self._through(Watched(self._access, Revision()))
+        async with aclosing(source.pick(picks)) as pages:
+            async for page in pages:
+                yield page
 
 
 def _with_revision(page: Page, revision: str | None) -> Page:

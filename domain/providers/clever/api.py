@@ -7,8 +7,9 @@ from typing import Final, NamedTuple, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 import msgspec
+from msgspec import Raw
 
-from domain.providers.clever.decoding import ListPage, Odd, decode_list
+from domain.providers.clever.decoding import ListPage, Odd, decode_list, decode_single
 from domain.providers.clever.objects import District, Object
 from domain.providers.clever.rate import RateLimit
 from domain.providers.clever.tokens import Access, DistrictToken
@@ -22,18 +23,24 @@ T = TypeVar("T")
 
 VERSION: Final = "v3.0"
 NOT_READY: Final = "pending"
-_LIST_PATH: Final = re.compile(r"/v3\.\d+/([a-z]+)/?", re.ASCII)
+_LIST_PATH: Final = re.compile(r"/v3\.\d+(/.+?)/?", re.ASCII)
 
 
 class Wanted(NamedTuple):
-    """A list, or the part of it that belongs to a role."""
+    """A list, or the part of it that belongs to a role, or to the user with this id."""
 
     collection: str
     role: str | None = None
+    user: str | None = None
+
+    @property
+    def tail(self) -> str:
+        above = "" if self.user is None else f"/users/{quote(self.user, safe='')}"
+        return f"{above}/{self.collection}"
 
     @property
     def path(self) -> str:
-        return f"/{VERSION}/{self.collection}"
+        return f"/{VERSION}{self.tail}"
 
 
 class Answered(NamedTuple):
@@ -77,11 +84,16 @@ class Api:
         page = await self._get(url, lambda answer: decode_list(answer, kind), page_size)
         return Answered(page, asked, self._next_cursor(page.next_uri, wanted))
 
+    async def single(self, collection: str, source_id: str) -> Raw:
+        """One object by its id, as it was sent. Raises Refused if there is none."""
+        url = f"{self._url}/{VERSION}/{collection}/{quote(source_id, safe='')}"
+        return await self._get(url, decode_single)
+
     def _next_cursor(self, uri: str | None, wanted: Wanted) -> str | None:
         """Out of the link to the next page nothing else is taken: it may say anything."""
         if uri is None:
             return None
-        cursor = _cursor_of(uri.removeprefix(self._url), wanted.collection)
+        cursor = _cursor_of(uri.removeprefix(self._url), wanted)
         if cursor is None:
             raise RosterUnreadable(
                 Code.CONN_PAGINATION_BROKEN,
@@ -155,13 +167,13 @@ def _query(wanted: Wanted, size: int, after: str) -> str:
     return "&".join(parts)
 
 
-def _cursor_of(uri: str, collection: str) -> str | None:
+def _cursor_of(uri: str, wanted: Wanted) -> str | None:
     try:
         parts = urlsplit(uri)
     except ValueError:
         return None
     path = _LIST_PATH.fullmatch(parts.path)
-    if parts.netloc or path is None or path[1] != collection:
+    if parts.netloc or path is None or path[1] != wanted.tail:
         return None
     return next(iter(parse_qs(parts.query).get("starting_after", ())), None)
 

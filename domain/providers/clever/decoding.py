@@ -58,6 +58,10 @@ class Odd(NamedTuple):
     members: Members | None = None
 
 
+class _Single(Struct, frozen=True, gc=False):
+    data: Raw
+
+
 class ListPage(NamedTuple, Generic[R]):
     """`next_uri` is as it was sent; None on the last page."""
 
@@ -83,12 +87,20 @@ def decode_list(answer: Answer, kind: type[R]) -> ListPage[R]:
         raise BadPayload(_PROMISE) from None
 
 
+def decode_single(answer: Answer) -> Raw:
+    """Raises BadPayload for what is no object in its envelope. `decode_row` reads it."""
+    try:
+        return msgspec.json.decode(_storable(answer.body), type=_Single).data.copy()
+    except (ValueError, RecursionError):
+        raise BadPayload("an object in Clever's envelope was expected") from None
+
+
 def _page(body: bytes, kind: type[R]) -> ListPage[R]:
     try:
         found = _decoder(kind).decode(body)
     except msgspec.ValidationError:
         raw = _raw_decoder().decode(body)
-        return ListPage([_row(item.data, kind) for item in raw.data], _next_uri(raw.links))
+        return ListPage([decode_row(item.data, kind) for item in raw.data], _next_uri(raw.links))
     return ListPage([item.data for item in found.data], _next_uri(found.links))
 
 
@@ -106,7 +118,7 @@ def _next_uri(links: list[Link]) -> str | None:
     return next((link.uri for link in links if link.rel == "next"), None)
 
 
-def _row(raw: Raw, kind: type[R]) -> R | Odd:
+def decode_row(raw: Raw, kind: type[R]) -> R | Odd:
     try:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError:

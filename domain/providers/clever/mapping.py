@@ -85,9 +85,7 @@ def map_course(course: objects.Course, remarks: Remarks) -> Course:
     )
 
 
-def map_grade(
-    remarks: Remarks, field: str, value: str | None, code: Code = Code.FIELD_ENUM
-) -> tuple[str, ...]:
+def map_grade(remarks: Remarks, field: str, value: str | None, code: Code) -> tuple[str, ...]:
     text = trimmed(value)
     if not text:
         return ()

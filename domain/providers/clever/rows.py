@@ -114,7 +114,9 @@ class Remarks:
 
 
 class Draft:
-    """A page in the making."""
+    """A page in the making. Clever names nothing as deleted."""
+
+    deleted: Sequence[str] = ()
 
     __slots__ = ("ignored", "problems", "records", "rejected")
 

@@ -65,7 +65,7 @@ def map_section(section: Section, remarks: Remarks) -> Group:
         code=remarks.optional("section_number", section.section_number),
         kind=_HOMEROOM.get((subject or "").lower()),
         period=remarks.optional("period", section.period),
-        grades=map_grade(remarks, "grade", section.grade),
+        grades=map_grade(remarks, "grade", section.grade, Code.CLASS_GRADE_UNMAPPED),
         subjects=(subject,) if subject else (),
         keys=keys_of(("sis_id", section.sis_id)),
     )

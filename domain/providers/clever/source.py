@@ -11,12 +11,13 @@ from domain.providers.clever.api import Api, fingerprint_of
 from domain.providers.clever.check import check_steps
 from domain.providers.clever.pages import Position, roster_pages
 from domain.providers.clever.people import Rules
+from domain.providers.clever.picking import picked_pages
 from domain.providers.clever.rate import wait_hint
 from domain.providers.clever.tokens import Access
 from domain.providers.hosts import Hosts
 from domain.providers.http.client import Client
 from domain.providers.http.patience import Patience
-from domain.roster.source import Checkpoint, CheckStep, Page, RosterMoved, SourceConfig
+from domain.roster.source import Checkpoint, CheckStep, Page, Picks, RosterMoved, SourceConfig
 from domain.validation.codes import Code
 
 
@@ -45,6 +46,14 @@ class CleverSource:
                 async for page in pages:
                     if Position.of(page.checkpoint).is_end:
                         await _require_unmoved(api, begin.fingerprint)
+                    yield page
+
+    async def pick(self, picks: Picks) -> AsyncGenerator[Page, None]:
+        async with self._open() as api:
+            # Nothing is found with a token that opens another district, or none.
+            api.own(await api.districts())
+            async with aclosing(picked_pages(api, self._rules, picks)) as pages:
+                async for page in pages:
                     yield page
 
     @asynccontextmanager

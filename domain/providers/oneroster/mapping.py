@@ -80,7 +80,7 @@ def map_class(cells: Cells, rules: Rules) -> Group:
         code=cells.optional("classCode"),
         kind=_class_kind(cells),
         period=", ".join(cells.listed("periods")) or None,
-        grades=map_grades(cells, Code.FIELD_ENUM),
+        grades=map_grades(cells, Code.CLASS_GRADE_UNMAPPED),
         subjects=cells.listed("subjects"),
     )
 

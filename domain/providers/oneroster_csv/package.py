@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
+from domain.files.archives import MIB, ByteSource
 from domain.providers.oneroster_csv.layouts import READ_FILES, UNREAD_FILES
 from domain.roster.source import RosterUnreadable
 from domain.validation.codes import Code
 
-MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 
 
@@ -30,14 +30,6 @@ class Limits:
 
 
 DEFAULT_LIMITS: Final = Limits()
-
-
-class ByteSource(Protocol):
-    """The bytes of one file, from its beginning."""
-
-    def read(self, size: int, /) -> bytes: ...
-
-    def close(self) -> None: ...
 
 
 class Stamp(NamedTuple):

@@ -116,10 +116,24 @@ def _page(draft: Draft, layout: Layout, completeness: Completeness, done: int) -
 
 
 def _absent_page(reading: Reading, layout: Layout) -> Page:
-    """Nothing was said about this collection, so nothing of it is gone."""
+    """Nothing was said about this collection, so nothing of it is gone.
+
+    That is remarked upon in a bulk package: one of changes has only the files that changed.
+    """
+    remarks = package_problems(reading.package, layout.record_type)
+    if set(reading.manifest.modes.values()) == {Completeness.FULL}:
+        remarks.append(
+            Problem(
+                Code.FILE_SET_CHANGED,
+                layout.record_type,
+                expected=layout.file,
+                found="no such file",
+                place=layout.file,
+            )
+        )
     return Page(
         record_type=layout.record_type,
-        problems=package_problems(reading.package, layout.record_type),
+        problems=remarks,
         completeness=Completeness.DELTA,
         is_last=True,
         checkpoint={"file": layout.file, "rows": 0},

@@ -19,9 +19,10 @@ from domain.providers.oneroster_csv.package import (
     path_is_folder,
 )
 from domain.providers.oneroster_csv.pages import Reading, all_pages
+from domain.providers.oneroster_csv.picking import picked_pages
 from domain.providers.vocabulary import DEFAULT_ROLE_MAP, fold_role_map
 from domain.roster.records import Role
-from domain.roster.source import Checkpoint, CheckStep, Eligibility, Page, SourceError
+from domain.roster.source import Checkpoint, CheckStep, Eligibility, Page, Picks, SourceError
 
 PAGE_SIZE: Final = 5_000
 
@@ -63,21 +64,29 @@ class OneRosterCsvSource:
 
     async def pages(self, after: Checkpoint | None = None) -> AsyncGenerator[Page, None]:
         with self._open() as package:
-            reading = Reading(
-                package=package,
-                manifest=read_manifest(package),
-                rules=Rules(
-                    self._role_map,
-                    self._with_student_email,
-                    self._today,
-                    org_types={},
-                    eligibility=self._eligibility,
-                ),
-                page_size=self._page_size,
-            )
-            async with aclosing(all_pages(reading, after)) as pages:
+            async with aclosing(all_pages(self._reading(package), after)) as pages:
                 async for page in pages:
                     yield page
+
+    async def pick(self, picks: Picks) -> AsyncGenerator[Page, None]:
+        with self._open() as package:
+            async with aclosing(picked_pages(self._reading(package), picks)) as pages:
+                async for page in pages:
+                    yield page
+
+    def _reading(self, package: Package) -> Reading:
+        return Reading(
+            package=package,
+            manifest=read_manifest(package),
+            rules=Rules(
+                self._role_map,
+                self._with_student_email,
+                self._today,
+                org_types={},
+                eligibility=self._eligibility,
+            ),
+            page_size=self._page_size,
+        )
 
     def _open(self) -> AbstractContextManager[Package]:
         if path_is_folder(self._path):

@@ -45,6 +45,11 @@ class Collection(NamedTuple):
     size: int
     fields: tuple[Field, ...]
 
+    @property
+    def single(self) -> str:
+        """The key of an answer with one object."""
+        return "class" if self.name == "classes" else self.name.removesuffix("s")
+
 
 _SMALL_ROWS: Final = 5_000
 _LARGE_ROWS: Final = 2_000
@@ -175,6 +180,7 @@ class PageDecoder:
         fields = (*collection.fields, METADATA) if with_metadata else collection.fields
         row_type = _row_type(collection.name, fields, _TYPES)
         self._key = collection.name
+        self._single = collection.single
         self._row = msgspec.json.Decoder(row_type)
         self._any_row_type = _row_type(collection.name, fields, _ANYTHING)
         self._any_row = msgspec.json.Decoder(self._any_row_type)
@@ -194,6 +200,25 @@ class PageDecoder:
         if rows is not msgspec.UNSET:
             return list(rows)
         return [self._decode_row(raw) for raw in _raw_rows(body, self._key)]
+
+    def decode_single(self, body: bytes) -> Row:
+        """The one object of an answer. Some servers give it as a list with one row."""
+        try:
+            envelope = _named.decode(body)
+        except _UNDECODABLE as error:
+            raise _no_json() from error
+        envelope.pop("statusInfoSet", None)
+        found = envelope.get(self._single)
+        if found is None and self._key in envelope:
+            found = envelope[self._key]
+        if found is None and len(envelope) == 1:
+            (found,) = envelope.values()
+        if found is not None and bytes(found).lstrip().startswith(b"["):
+            rows = _array(found, self._key)
+            found = rows[0] if len(rows) == 1 else None
+        if found is None:
+            raise BadPayload(f"there is no {self._single} in it")
+        return self._decode_row(found)
 
     def _decode_row(self, raw: msgspec.Raw) -> Row:
         try:
@@ -220,6 +245,7 @@ def _row_type(
 
 
 _objects: Final = msgspec.json.Decoder(dict[str, msgspec.Raw] | list[msgspec.Raw])
+_named: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _arrays: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 

@@ -25,7 +25,7 @@ async def all_pages(reading: Reading, after: Checkpoint | None) -> AsyncGenerato
     walk = Walk.at(after) if after else None
     if walk is None or (walk.collection == orgs.name and not walk.is_over):
         given = walk.offset if walk else 0
-        async with aclosing(_collection_pages(reading, orgs, None, given=given)) as pages:
+        async with aclosing(collection_pages(reading, orgs, None, given=given)) as pages:
             async for page in pages:
                 yield page
         walk = None
@@ -38,19 +38,19 @@ async def all_pages(reading: Reading, after: Checkpoint | None) -> AsyncGenerato
     for collection in others:
         is_begun = walk is not None and walk.collection == collection.name
         begun = walk if is_begun else None
-        async with aclosing(_collection_pages(reading, collection, begun)) as pages:
+        async with aclosing(collection_pages(reading, collection, begun)) as pages:
             async for page in pages:
                 yield page
 
 
 async def _learn_org_types(reading: Reading, orgs: Collection) -> None:
     """Their pages were given out; what the organisations are is needed again."""
-    async with aclosing(_collection_pages(reading, orgs, None, given=_TO_THE_END)) as pages:
+    async with aclosing(collection_pages(reading, orgs, None, given=_TO_THE_END)) as pages:
         async for _ in pages:
             pass
 
 
-async def _collection_pages(
+async def collection_pages(
     reading: Reading, collection: Collection, walk: Walk | None, *, given: int = 0
 ) -> AsyncGenerator[Page, None]:
     """The pages of one collection, without the rows that were given out before."""

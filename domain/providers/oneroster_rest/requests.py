@@ -20,9 +20,9 @@ from domain.providers.oneroster_rest.paging import Sight, Walk, has_next_link, t
 from domain.providers.vocabulary import is_usable_id
 from domain.roster.records import RecordType
 
-_REFUSALS: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
+REFUSALS: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
 """How servers refuse a parameter."""
-_BEHIND_THE_END: Final = _REFUSALS | {HTTPStatus.NOT_FOUND}
+_BEHIND_THE_END: Final = REFUSALS | {HTTPStatus.NOT_FOUND}
 _SMALLER_LIMITS: Final = (1_000, 100)
 """Asked for where a larger limit is refused. The last is the standard's own."""
 _NUL: Final = b"\\u0000"
@@ -33,19 +33,22 @@ class Reading:
     """One pass over a server. What it learns of the server holds for what follows.
 
     `since` are the times that deltas begin at, by record type; none at all is a full pull.
+    `only` is a clause that the rows have to meet: without it nothing is asked for.
     """
 
     client: Client
     endpoint: Endpoint
     rules: Rules
     since: Mapping[RecordType, str] = field(default_factory=dict)
+    only: str | None = None
     most_rows: int = 5_000
     can_sort: bool = True
     can_filter: bool = True
 
     def wants_filter(self, record_type: RecordType) -> bool:
-        """Never for organisations: the types of all of them are needed, and there are few."""
-        return record_type is not RecordType.SCHOOL and record_type in self.since
+        """Of deltas never for organisations: the types of all are needed, and there are few."""
+        is_delta = record_type is not RecordType.SCHOOL and record_type in self.since
+        return self.only is not None or is_delta
 
 
 class Answered(NamedTuple):
@@ -108,12 +111,12 @@ async def _ask_first(
 ) -> Answered:
     """In ever simpler ways, until the server accepts one: it is remembered."""
     refusal: Refused | None = None
-    for way in _ways(walk):
+    for way in _ways(walk, must_filter=reading.only is not None):
         walk.is_filtered, walk.size, walk.is_sorted = way
         try:
             answered = await _ask(reading, collection, walk, decoder)
         except Refused as refused:
-            if refused.status not in _REFUSALS:
+            if refused.status not in REFUSALS:
                 raise
             refusal = refusal or refused
             continue
@@ -125,14 +128,20 @@ async def _ask_first(
     raise refusal or AssertionError("there is always a way")
 
 
-def _ways(walk: Walk) -> list[_Way]:
+def _ways(walk: Walk, *, must_filter: bool) -> list[_Way]:
     sizes = [walk.size, *(size for size in _SMALLER_LIMITS if size < walk.size)]
     return [
         _Way(is_filtered, size, is_sorted)
-        for is_filtered in ((True, False) if walk.is_filtered else (False,))
+        for is_filtered in _filters(walk, must_filter=must_filter)
         for size in sizes
         for is_sorted in ((True, False) if walk.is_sorted else (False,))
     ]
+
+
+def _filters(walk: Walk, *, must_filter: bool) -> tuple[bool, ...]:
+    if not walk.is_filtered:
+        return (False,)
+    return (True,) if must_filter else (True, False)
 
 
 async def _ask_on(
@@ -168,7 +177,7 @@ def _address(reading: Reading, collection: Collection, walk: Walk) -> Callable[[
         options += "&sort=sourcedId&orderBy=asc"
     if walk.is_filtered:
         # No status: `active` would hide what was deleted since.
-        clause = f"dateLastModified>='{reading.since[collection.record_type]}'"
+        clause = reading.only or f"dateLastModified>='{reading.since[collection.record_type]}'"
         options += f"&filter={quote(clause, safe='')}"
     address = f"{reading.endpoint.base_url}/{collection.name}"
     return lambda limit: f"{address}?limit={limit}{options}"

@@ -13,11 +13,12 @@ from domain.providers.oneroster_rest.access import Access
 from domain.providers.oneroster_rest.check import check_access
 from domain.providers.oneroster_rest.moments import delta_from
 from domain.providers.oneroster_rest.pages import all_pages
+from domain.providers.oneroster_rest.picking import picked_pages
 from domain.providers.oneroster_rest.requests import Reading
 from domain.providers.oneroster_rest.server import ServerAccess
 from domain.providers.vocabulary import DEFAULT_ROLE_MAP, fold_role_map
 from domain.roster.records import RecordType
-from domain.roster.source import Checkpoint, CheckStep, Page, SourceConfig
+from domain.roster.source import Checkpoint, CheckStep, Page, Picks, SourceConfig
 
 
 class OneRosterSource:
@@ -50,6 +51,13 @@ class OneRosterSource:
                 client, await self._access.open(client), self._rules(), since=self._since()
             )
             async with aclosing(ahead(all_pages(reading, after))) as pages:
+                async for page in pages:
+                    yield page
+
+    async def pick(self, picks: Picks) -> AsyncGenerator[Page, None]:
+        async with self._client() as client:
+            reading = Reading(client, await self._access.open(client), self._rules())
+            async with aclosing(picked_pages(reading, picks)) as pages:
                 async for page in pages:
                     yield page
 

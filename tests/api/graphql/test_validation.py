@@ -16,7 +16,7 @@ LIST = """query ($filter: ValidationErrorFilter, $order: ValidationErrorOrder) {
     tenant(slug: "alpha") { validationErrors(filter: $filter, orderBy: $order) {
         totalCount nodes { sourceId } } } }"""
 GROUPS = """{ tenant(slug: "alpha") { validationErrorGroups {
-    code title severity owner cause count effect remedy example { sourceId } } } }"""
+    code title severity owner cause count weight effect remedy example { sourceId } } } }"""
 
 
 async def test_an_error_says_what_is_wrong_and_what_to_do(
@@ -94,10 +94,64 @@ async def test_errors_are_grouped_by_cause_the_worst_and_the_most_first(
         "owner": "DISTRICT",
         "cause": "GROUP g1",
         "count": 3,
+        "weight": 3,
         "effect": "The enrollment was left out; the rest of the roster was applied.",
         "remedy": "Share the class, or remove the enrollments in the student information system.",
         "example": {"sourceId": first},
     }
+
+
+async def test_a_group_weighs_what_one_correction_mends(
+    world: World, superuser: asyncpg.Connection
+) -> None:
+    run = await add_run(superuser, world.alpha_id, await add_integration(superuser, world.alpha_id))
+
+    async def add(code: str, severity: str, name: str, cause: str, **values: Any) -> None:
+        record_type, source_id = name.split()
+        await add_error(
+            superuser, world.alpha_id, run, code=code, severity=severity, record_type=record_type,
+            source_id=source_id, cause=cause, **values,
+        )  # fmt: skip
+
+    # A school that cannot be read, its class, and who is in that.
+    await add("FIELD_REQUIRED", "ERROR", "SCHOOL s1", "SCHOOL s1")
+    await add("CLASS_SCHOOL_MISSING", "ERROR", "GROUP g1", "SCHOOL s1")
+    for number in range(30):
+        await add("ENR_CLASS_MISSING", "WARNING", f"MEMBERSHIP e{number}", "GROUP g1")
+    # Two things wrong with one person, of which only one keeps the enrollment out.
+    await add("USER_NAME_MISSING", "ERROR", "USER u1", "USER u1")
+    await add("USER_GRADE_UNMAPPED", "WARNING", "USER u1", "USER u1")
+    await add("ENR_USER_MISSING", "WARNING", "MEMBERSHIP e99", "USER u1")
+    await add("STUDENT_MULTI_GROUP", "WARNING", "SCHOOL s2", "SCHOOL s2", record={"concerned": 400})
+    groups = (await world.alpha.run(GROUPS))["tenant"]["validationErrorGroups"]
+    assert [(group["code"], group["count"], group["weight"]) for group in groups] == [
+        ("FIELD_REQUIRED", 1, 32),
+        ("CLASS_SCHOOL_MISSING", 1, 31),
+        ("USER_NAME_MISSING", 1, 2),
+        ("STUDENT_MULTI_GROUP", 1, 400),
+        ("ENR_CLASS_MISSING", 30, 30),
+        ("ENR_USER_MISSING", 1, 1),
+        ("USER_GRADE_UNMAPPED", 1, 1),
+    ]
+
+
+async def test_what_is_required_is_told_as_such(
+    world: World, superuser: asyncpg.Connection
+) -> None:
+    run = await add_run(superuser, world.alpha_id, await add_integration(superuser, world.alpha_id))
+    query = '{ tenant(slug: "alpha") { validationErrors { nodes { severity effect } } } }'
+    for severity in ("WARNING", "ERROR"):
+        await add_error(
+            superuser, world.alpha_id, run, code="USER_GRADE_MISSING", severity=severity
+        )
+    nodes = (await world.alpha.run(query))["tenant"]["validationErrors"]["nodes"]
+    assert [node["effect"] for node in nodes] == [
+        "The student was applied without a grade.",
+        (
+            "The record was not applied, since the tenant requires it; what was stored of it "
+            "before stays as it was."
+        ),
+    ]
 
 
 async def test_errors_are_filtered_and_ordered(world: World, superuser: asyncpg.Connection) -> None:

@@ -58,12 +58,17 @@ MUTATIONS = {
     "input: {tenantId: $id, entries: []}) { userErrors { field code message } } }",
     "SyncRunStartInput.tenantId": "mutation ($id: ID!) { found: syncRunStart("
     "input: {tenantId: $id}) { userErrors { field code message } } }",
+    "ValidationErrorsRevalidateInput.tenantId": "mutation ($id: ID!) { found:"
+    " validationErrorsRevalidate(input: {tenantId: $id, all: true}) {"
+    " userErrors { field code message } } }",
 }
 # What tests of their own try with foreign ids: they are of no tenant by themselves.
 INNER = {
     "SharingRulesSetInput.previewRunId",
     "MatchCandidateResolveInput.matchCandidateId",
     "MatchCandidateResolveInput.userId",
+    "SyncRunUserInput.id",
+    "ValidationErrorsRevalidateInput.ids",
 }
 CODES = {
     "Query.tenant": "T",

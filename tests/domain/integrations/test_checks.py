@@ -28,6 +28,7 @@ from domain.roster.source import (
     Checkpoint,
     CheckStep,
     Page,
+    Picks,
     Provider,
     RosterSource,
     SourceConfig,
@@ -63,6 +64,10 @@ class Source(RosterSource):
 
     @override
     def pages(self, after: Checkpoint | None = None) -> AsyncIterator[Page]:
+        raise NotImplementedError
+
+    @override
+    def pick(self, picks: Picks) -> AsyncIterator[Page]:
         raise NotImplementedError
 
 

@@ -328,7 +328,7 @@ def test_an_unknown_class_type_and_unknown_grades_are_left_out(page_with):
     assert (page.records[0].kind, page.records[0].grades) == (None, ("09", "KG"))
     assert [(problem.code, problem.field, problem.found) for problem in page.problems] == [
         (Code.FIELD_ENUM, "classType", "club"),
-        (Code.FIELD_ENUM, "grades", "fifth"),
+        (Code.CLASS_GRADE_UNMAPPED, "grades", "fifth"),
     ]
 
 

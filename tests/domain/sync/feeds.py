@@ -22,6 +22,7 @@ from domain.roster.source import (
     CheckStep,
     Completeness,
     Page,
+    Picks,
     Problem,
     RosterSource,
     SourceConfig,
@@ -37,6 +38,7 @@ class Feed(RosterSource):
     deltas: set[RecordType] = field(default_factory=set)
     deleted: dict[RecordType, list[str]] = field(default_factory=dict)
     modified: dict[RecordType, str] = field(default_factory=dict)
+    picked: list[Picks] = field(default_factory=list)
 
     def open(self, config: SourceConfig) -> RosterSource:
         return self
@@ -75,6 +77,36 @@ class Feed(RosterSource):
                 is_last=True,
                 modified=self.modified.get(record_type),
             )
+
+    @override
+    async def pick(self, picks: Picks) -> AsyncIterator[Page]:
+        """Who is not there is gone. `picked` is what was asked for, call by call."""
+        self.picked.append(picks)
+        for record_type, kind in RECORD_CLASSES.items():
+            of_type = [record for record in self.records if isinstance(record, kind)]
+            records = [record for record in of_type if _is_picked(record, record_type, picks)]
+            present = {record.source_id for record in of_type}
+            gone = sorted(set(picks.of(record_type)) - present)
+            yield Page(
+                record_type=record_type,
+                records=records,
+                deleted=gone,
+                read=len(records) + len(gone),
+                completeness=Completeness.DELTA,
+                is_last=True,
+            )
+
+
+def _is_picked(record: Record, record_type: RecordType, picks: Picks) -> bool:
+    match record:
+        case User() if record.number in picks.numbers:
+            return True
+        case Enrollment() if (
+            record.user_source_id in picks.memberships_of.get(RecordType.USER, ())
+            or record.group_source_id in picks.memberships_of.get(RecordType.GROUP, ())
+        ):
+            return True
+    return record.source_id in picks.of(record_type)
 
 
 def student(source_id: str, **values: Any) -> User:

@@ -3,7 +3,7 @@
 It knows schools, classes, people, enrollments and sharing rules; it was not written from the SQL.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from domain.roster.records import RecordType
@@ -20,21 +20,16 @@ from tests.domain.sync.model_night import (
     read_night,
 )
 
-FEW = 10
-
 
 def next_night(
-    stored: Stored, night: Night, rules: SharingRules
-) -> tuple[Stored, dict[RecordType, dict[str, int]], bool]:
-    """What is stored after the night, what it counts, and whether it is held.
-
-    A held night leaves `stored` itself.
-    """
+    stored: Stored, night: Night, rules: SharingRules, required: Collection[str] = ()
+) -> tuple[Stored, dict[RecordType, dict[str, int]]]:
+    """What is stored after the night and after all that waits was approved, and what it counts."""
     read = read_night(stored, night)
     give_schools(read)
     leave_out(read, rules)
     judge_groups(read, stored.of(RecordType.GROUP))
-    judge_users(read, stored.of(RecordType.USER))
+    judge_users(read, stored.of(RecordType.USER), required)
     judge_memberships(read)
     taken = {
         RecordType.SCHOOL: read.schools,
@@ -43,8 +38,6 @@ def next_night(
         RecordType.MEMBERSHIP: read.memberships,
     }
     counts = {name: count(stored, name, item) for name, item in taken.items()}
-    if read.unknown_schools or is_hold(stored, counts) or is_sharing_hold(stored, taken, read):
-        return stored, counts, True
     live = {name: item.records for name, item in taken.items()}
     archived = {
         name: {
@@ -56,35 +49,7 @@ def next_night(
         }
         for name, item in taken.items()
     }  # fmt: skip
-    return replace(stored, live=live, archived=archived), counts, False
-
-
-def is_hold(stored: Stored, counts: Mapping[RecordType, Mapping[str, int]]) -> bool:
-    """Whether a type of more than a few records would lose all and gain none."""
-    sizes = {name: len(stored.of(name)) for name in counts}
-    return any(
-        sizes[name] > FEW
-        and numbers["archived"] == sizes[name]
-        and not numbers["created"] + numbers["restored"]
-        for name, numbers in counts.items()
-    )
-
-
-def is_sharing_hold(stored: Stored, taken: Mapping[RecordType, Taken], read: Read) -> bool:
-    """Whether rules would archive more than a few, and more than a tenth, of a type."""
-    for name, item in taken.items():
-        before = stored.of(name)
-        gone = [key for key in before if key not in item.records]
-        if name is RecordType.MEMBERSHIP:
-            users, groups = (
-                read.left_out.get(kind, set()) for kind in (RecordType.USER, RecordType.GROUP)
-            )
-            caused = [key for key in gone if key[0] in users or key[1] in groups]
-        else:
-            caused = [key for key in gone if key in read.left_out.get(name, set())]
-        if len(caused) > FEW and len(caused) * 10 > len(before):
-            return True
-    return False
+    return replace(stored, live=live, archived=archived), counts
 
 
 def count(stored: Stored, record_type: RecordType, taken: Taken) -> dict[str, int]:
@@ -130,7 +95,7 @@ def judge_groups(read: Read, before: Mapping[str, GroupValues]) -> None:
     groups.keep(before)
 
 
-def judge_users(read: Read, before: Mapping[str, UserValues]) -> None:
+def judge_users(read: Read, before: Mapping[str, UserValues], required: Collection[str]) -> None:
     users = read.users
     for source_id, values in list(users.records.items()):
         if source_id in users.kept:
@@ -141,10 +106,40 @@ def judge_users(read: Read, before: Mapping[str, UserValues]) -> None:
         else:
             users.refuse(source_id)
     users.keep(before)
+    refuse_incomplete(users, before, required)
     settle_usernames(users, before)
+    while "UNIQUE_NUMBER_REQUIRED" in required and refuse_shared_numbers(users, before):
+        settle_usernames(users, before)
     for source_id, values in users.records.items():
         if values.role == "STUDENT" and source_id not in users.kept:
             users.records[source_id] = values._replace(schools=values.schools[:1])
+
+
+def refuse_incomplete(
+    taken: Taken, before: Mapping[str, UserValues], required: Collection[str]
+) -> None:
+    for source_id, values in list(taken.records.items()):
+        is_judged = source_id not in taken.kept and values.role == "STUDENT"
+        lacks = {"GRADE_REQUIRED"} if not values.grades else set()
+        lacks |= {"UNIQUE_NUMBER_REQUIRED"} if not values.number else set()
+        if is_judged and lacks & set(required):
+            taken.refuse(source_id)
+    taken.keep(before)
+
+
+def refuse_shared_numbers(taken: Taken, before: Mapping[str, UserValues]) -> bool:
+    """Who stays as stored keeps the number, else who has it, else the first. Whether any lost."""
+    wanting: dict[str, list[tuple[bool, bool, int, str]]] = {}
+    for place, (source_id, values) in enumerate(taken.records.items()):
+        if values.role == "STUDENT" and values.number:
+            has_it = source_id in before and before[source_id].number == values.number
+            claim = (source_id not in taken.kept, not has_it, place, source_id)
+            wanting.setdefault(values.number, []).append(claim)
+    losers = [claim[-1] for claims in wanting.values() for claim in sorted(claims)[1:] if claim[0]]
+    for source_id in losers:
+        taken.refuse(source_id)
+    taken.keep(before)
+    return bool(losers)
 
 
 def settle_usernames(taken: Taken, before: Mapping[str, UserValues]) -> None:

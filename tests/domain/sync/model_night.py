@@ -35,6 +35,7 @@ class UserRow(NamedTuple):
     role: str
     orgs: tuple[str, ...]
     grades: tuple[str, ...]
+    number: str = ""
 
 
 class EnrollmentRow(NamedTuple):
@@ -66,6 +67,7 @@ class UserValues(NamedTuple):
     role: str
     grades: tuple[str, ...]
     schools: tuple[str, ...]
+    number: str
 
 
 SharingRules = Mapping[str, list[str]]
@@ -180,7 +182,7 @@ def read_users(before: Mapping[str, UserValues], rows: Sequence[UserRow]) -> tup
         else:
             grades = tuple(dict.fromkeys(GRADES[grade] for grade in row.grades if grade in GRADES))
             taken.records[row.source_id] = UserValues(
-                row.username, row.family_name, ROLES[row.role], grades, row.orgs
+                row.username, row.family_name, ROLES[row.role], grades, row.orgs, row.number
             )
     taken.keep(before)
     return taken, guardians

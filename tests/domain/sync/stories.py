@@ -17,6 +17,7 @@ from domain.people.callers import COMMAND_LINE
 from domain.roster.records import RecordType
 from domain.roster.source import Provider, SourceOpener
 from domain.secrets import KeyRing
+from domain.sync.holds import approve_run
 from domain.sync.models import SyncMode, SyncRun, SyncTrigger
 from domain.sync.run import work
 from domain.sync.service import Requested, get_run, request_run
@@ -142,6 +143,19 @@ class Story:
         self.district.write(self.folder)
         return await self.run(SyncMode.PREFLIGHT, sharing_rules=sharing_rules)
 
+    async def approve(self, run: SyncRun) -> SyncRun:
+        """The run that may do what waited of this one, from what is written already."""
+        async with self.api.transaction(self.tenant_id) as session:
+            requested = await approve_run(
+                session,
+                tenant_id=self.tenant_id,
+                run_id=run.id,
+                caller=COMMAND_LINE,
+                now=utc_now(),
+            )
+        assert await work(self.worker, open_source, self.keys) == requested.run.id
+        return await self.read_run(requested.run.id)
+
     async def share(self, **rules: list[str]) -> None:
         """Save these sharing rules and no others."""
         integration_id = await self.see.fetchval(
@@ -157,6 +171,16 @@ class Story:
                 subject,
                 values,
             )
+
+    async def require(self, *names: str) -> None:
+        """Require this of every student, and nothing else."""
+        await self.see.execute("DELETE FROM requirements WHERE tenant_id = $1", self.tenant_id)
+        await self.see.execute(
+            "INSERT INTO requirements (tenant_id, name, is_enabled)"
+            " SELECT $1, n, true FROM unnest($2::text[]) AS r (n)",
+            self.tenant_id,
+            list(names),
+        )
 
     async def connect_to(self, provider: Provider) -> None:
         """Let the tenant's integration be one with a provider of the network."""

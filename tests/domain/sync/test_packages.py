@@ -37,9 +37,11 @@ async def test_a_night_without_people_is_held_and_the_next_good_one_runs(story: 
     story.district.users.rows, story.district.enrollments.rows = [], []
     story.district.orgs.change("s1", name="Renamed")
     held = await story.night()
-    assert held.state is SyncRunState.HELD
+    assert held.state is SyncRunState.SUCCEEDED_WITH_HOLD
     assert held.finished_at is not None
-    assert await read_places(story.see) == places
+    assert totals(held) == {**UNTOUCHED, "updated": 1}
+    after = await read_places(story.see)
+    assert {**after, "schools": []} == {**places, "schools": []}
     reasons = await story.see.fetchval("SELECT reasons FROM holds WHERE run_id = $1", held.id)
     assert json.loads(reasons) == [
         {"code": "HOLD_TYPE_EMPTY", "record_type": "USER", "count": 24, "of": 24},
@@ -54,8 +56,8 @@ async def test_a_night_without_people_is_held_and_the_next_good_one_runs(story: 
     story.district.users.rows, story.district.enrollments.rows = users, enrollments
     good = await story.night()
     assert good.state is SyncRunState.SUCCEEDED
-    assert totals(good) == {**UNTOUCHED, "updated": 1}
-    assert await story.see.fetchval("SELECT count(*) FROM holds") == 1
+    assert totals(good) == UNTOUCHED
+    assert await story.see.fetchval("SELECT ended_by FROM holds") == f"run {good.id}"
 
 
 async def test_a_class_of_few_may_end(story: Story) -> None:
@@ -66,7 +68,26 @@ async def test_a_class_of_few_may_end(story: Story) -> None:
     assert totals(run) == {**UNTOUCHED, "archived": 7}
 
 
-async def test_all_others_instead_is_no_hold(story: Story) -> None:
+async def test_all_others_instead_wait(story: Story) -> None:
+    await add_crowd(story)
+    await story.night()
+    for row in story.district.users:
+        row |= {"sourcedId": f"new-{row['sourcedId']}", "username": f"new-{row['username']}"}
+        row |= {"givenName": "Somebody", "familyName": f"Else {row['sourcedId']}"}
+        row |= {"email": "", "identifier": ""}
+    for row in story.district.enrollments:
+        row["userSourcedId"] = f"new-{row['userSourcedId']}"
+    run = await story.night()
+    assert run.state is SyncRunState.SUCCEEDED_WITH_HOLD
+    assert numbers(run, RecordType.USER) == {"created": 24}
+    assert numbers(run, RecordType.MEMBERSHIP) == {"created": 25}
+    assert run.counts["USER"]["held"] == 24
+    approved = await story.approve(run)
+    assert approved.state is SyncRunState.SUCCEEDED
+    assert numbers(approved, RecordType.USER) == {"archived": 24, "unchanged": 24}
+
+
+async def test_the_same_people_under_other_ids_wait_as_a_whole(story: Story) -> None:
     await add_crowd(story)
     await story.night()
     story.district.users.rows = [
@@ -76,9 +97,13 @@ async def test_all_others_instead_is_no_hold(story: Story) -> None:
         row | {"userSourcedId": f"new-{row['userSourcedId']}"} for row in story.district.enrollments
     ]
     run = await story.night()
-    assert run.state is SyncRunState.SUCCEEDED
-    assert numbers(run, RecordType.USER) == {"created": 24, "archived": 24}
-    assert numbers(run, RecordType.MEMBERSHIP) == {"created": 25, "archived": 25}
+    assert run.state is SyncRunState.HELD
+    assert totals(run) == UNTOUCHED
+    ids = await story.see.fetch("SELECT id FROM users ORDER BY id")
+    approved = await story.approve(run)
+    assert approved.state is SyncRunState.SUCCEEDED
+    assert numbers(approved, RecordType.USER) == {"updated": 24}
+    assert await story.see.fetch("SELECT id FROM users ORDER BY id") == ids
 
 
 async def test_a_missing_file_fails_the_run_and_leaves_the_roster(story: Story) -> None:

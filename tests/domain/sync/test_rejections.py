@@ -83,7 +83,7 @@ async def test_a_known_class_whose_school_vanishes_stays_where_it_was(story: Sto
     story.district.orgs.take("s2")
     story.district.users.change("bob", orgSourcedIds="s1")
     story.district.users.change("dee", orgSourcedIds="s1")
-    run = await story.night()
+    run = await story.approve(await story.night())
     assert numbers(run, RecordType.SCHOOL) == {"archived": 1, "unchanged": 1, "ignored": 1}
     assert numbers(run, RecordType.GROUP) == {"unchanged": 1, "rejected": 1}
     assert numbers(run, RecordType.MEMBERSHIP) == {"unchanged": 5}
@@ -116,6 +116,7 @@ async def test_a_person_without_one_of_two_schools_is_taken_with_the_other(story
     affiliations = (await story.roster())["school_affiliations"]
     assert [row for row in affiliations if row[0] == "bob"] == [("bob", "s1", 1)]
     assert await story.errors(*CAUSES) == [
+        ("CLASS_TEACHER_OTHER_SCHOOL", "g2", "GROUP g2"),
         ("USER_SCHOOL_MISSING", "bob", "SCHOOL s8"),
         ("USER_SCHOOL_MISSING", "bob", "SCHOOL s9"),
     ]

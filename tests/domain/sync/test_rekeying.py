@@ -8,19 +8,16 @@ from uuid import UUID
 
 import pytest
 
-from domain.clock import utc_now
-from domain.people.callers import COMMAND_LINE
 from domain.roster.records import Enrollment, RecordType, Role
 from domain.roster.source import Provider
-from domain.sync.matches import Decision, MatchDecision, resolve_match
-from domain.sync.models import SyncMode, SyncRun, SyncRunState
+from domain.sync.matches import MatchDecision
+from domain.sync.models import SyncMode, SyncRunState
 from tests.domain.sync.conftest import TellStory
 from tests.domain.sync.feeds import Feed, small_feed, student
+from tests.domain.sync.matching import NOTHING, candidates, decide, former_ids, pull
 from tests.domain.sync.stories import Story, numbers, read_places, totals
 
 pytestmark = pytest.mark.anyio
-
-NOTHING = {"created": 0, "updated": 0, "archived": 0, "restored": 0}
 
 
 @pytest.fixture
@@ -28,10 +25,6 @@ async def synced(story: Story) -> Story:
     await story.connect_to(Provider.ONEROSTER)
     await pull(story, small_feed())
     return story
-
-
-async def pull(story: Story, feed: Feed, mode: SyncMode = SyncMode.FULL) -> SyncRun:
-    return await story.run(mode, opener=feed.open)
 
 
 def rekeyed(**values: Any) -> Feed:
@@ -43,40 +36,6 @@ def rekeyed(**values: Any) -> Feed:
         Enrollment("f1", "ann2", "g1", "STUDENT"),
     ]
     return feed
-
-
-async def candidates(story: Story) -> list[tuple[Any, ...]]:
-    names = {str(user_id): name for name, user_id in (await story.ids("users")).items()}
-    rows = await story.see.fetch(
-        "SELECT source_id, candidate_ids, reason, resolution, resolved_at IS NOT NULL"
-        " FROM match_candidates WHERE tenant_id = $1 ORDER BY source_id",
-        story.tenant_id,
-    )
-    return [(row[0], sorted(names[one] for one in row[1]), *row[2:]) for row in rows]
-
-
-async def decide(
-    story: Story, resolution: MatchDecision, chosen: str | None = None, *, of: str = "ann2"
-) -> None:
-    user_id = (await story.ids("users"))[chosen] if chosen else None
-    named = "SELECT id FROM match_candidates WHERE tenant_id = $1 AND source_id = $2"
-    match_id = await story.see.fetchval(named, story.tenant_id, of)
-    async with story.api.transaction(story.tenant_id) as session:
-        await resolve_match(
-            session,
-            tenant_id=story.tenant_id,
-            match_id=match_id,
-            decision=Decision(resolution, user_id),
-            caller=COMMAND_LINE,
-            now=utc_now(),
-        )
-
-
-async def former_ids(story: Story) -> list[tuple[Any, ...]]:
-    rows = await story.see.fetch(
-        "SELECT record_id, kind, value FROM external_keys WHERE tenant_id = $1", story.tenant_id
-    )
-    return [tuple(row) for row in rows]
 
 
 def renamed(ids: dict[str, UUID]) -> dict[str, UUID]:
@@ -143,6 +102,40 @@ async def test_all_who_are_alike_are_listed(synced: Story) -> None:
 async def test_who_is_not_alike_is_somebody_else(synced: Story, values: dict[str, Any]) -> None:
     run = await pull(synced, rekeyed(**values))
     assert numbers(run, RecordType.USER) == {"created": 1, "archived": 1, "unchanged": 3}
+    assert await candidates(synced) == []
+
+
+async def test_the_student_number_is_compared_too(synced: Story) -> None:
+    feed = small_feed()
+    feed.change("ann", number="7")
+    await pull(synced, feed)
+    run = await pull(synced, rekeyed(keys=(), number="7"))
+    assert totals(run) == NOTHING
+    assert await candidates(synced) == [OPEN]
+    errors = await synced.errors("code", "found")
+    assert errors[1:] == [("USER_ID_CHANGED", "another id, with the same number:7")]
+
+
+async def test_an_earlier_id_is_compared_too(synced: Story) -> None:
+    """The provider takes its new id back."""
+    await pull(synced, rekeyed())
+    await decide(synced, MatchDecision.LINK, "ann")
+    await pull(synced, rekeyed())
+    feed = small_feed()
+    feed.change("ann", keys=())
+    run = await pull(synced, feed)
+    assert totals(run) == NOTHING
+    assert ("ann", ["ann2"], "USER_ID_CHANGED", None, False) in await candidates(synced)
+
+
+async def test_a_number_that_many_have_tells_nobody_apart(synced: Story) -> None:
+    feed = small_feed()
+    feed.change("ann", number="0")
+    feed.records += [student(f"x{n}", number="0") for n in range(20)]
+    await pull(synced, feed)
+    feed = feed.without("ann", "e1", *(f"x{n}" for n in range(20)))
+    feed.records += [student("eve"), student("fay"), student("ann2", number="0")]
+    await pull(synced, feed)
     assert await candidates(synced) == []
 
 
@@ -332,16 +325,16 @@ async def test_a_link_with_somebody_who_is_back_is_not_done(synced: Story) -> No
     assert await candidates(synced) == [(*OPEN[:3], "GONE", True)]
 
 
-async def test_a_link_with_somebody_who_is_the_providers_no_more_is_asked_again(
-    synced: Story,
-) -> None:
+async def test_a_link_with_somebody_who_was_merged_is_asked_again(synced: Story) -> None:
     feed = small_feed()
     feed.records.append(student("abe", keys=("student_number:7",)))
     await pull(synced, feed)
     await pull(synced, rekeyed())
     await decide(synced, MatchDecision.LINK, "ann")
-    await synced.see.execute("UPDATE users SET origin = 'LEGACY', source_id = NULL, username = 'x'"
-                             " WHERE source_id = 'ann'")  # fmt: skip
+    ids = await synced.ids("users")
+    await synced.see.execute(
+        "UPDATE users SET merged_into_id = $1 WHERE id = $2", ids["abe"], ids["ann"]
+    )
     await pull(synced, rekeyed())
     assert await candidates(synced) == [("ann2", ["abe"], *OPEN[2:])]
     assert await former_ids(synced) == []

@@ -11,6 +11,7 @@ from tests.domain.sync.stories import Story, numbers, totals
 pytestmark = pytest.mark.anyio
 
 NOTHING = {"created": 0, "updated": 0, "archived": 0, "restored": 0}
+LEFT_OUT = ("SCHOOL_NOT_IN_SCOPE", None)
 Live = dict[str, list[str]]
 
 
@@ -46,7 +47,7 @@ async def test_only_the_named_schools_are_taken_over(story: Story, value: str) -
     affiliations = (await story.roster())["school_affiliations"]
     assert ("bob", "s1", 1) in affiliations
     assert ("bob", "s2", 1) not in affiliations
-    assert await story.errors() == []
+    assert await story.errors() == [LEFT_OUT]
     assert left_out(run) == {
         ("SCHOOL", "SCHOOL"): 1, ("SCHOOL", "GROUP"): 1, ("SCHOOL", "USER"): 1,
         ("SCHOOL", "MEMBERSHIP"): 2,
@@ -66,7 +67,7 @@ async def test_a_school_below_one_that_is_left_out_is_no_problem(story: Story) -
     await story.share(SCHOOL=["s1"])
     await story.night()
     assert (await story.roster())["schools"] == [("s1", "North", "17", "s2", False, "PROVIDER")]
-    assert await story.errors() == []
+    assert await story.errors() == [LEFT_OUT]
 
 
 async def test_who_names_no_known_school_is_wrong_and_not_left_out(story: Story) -> None:
@@ -75,7 +76,11 @@ async def test_who_names_no_known_school_is_wrong_and_not_left_out(story: Story)
     story.district.users.change("ann", orgSourcedIds="s9")
     run = await story.night()
     assert "ann" in (await live(story))["users"]
-    assert await story.errors() == [("USER_NO_SCHOOL", "ann"), ("USER_SCHOOL_MISSING", "ann")]
+    assert await story.errors() == [
+        LEFT_OUT,
+        ("USER_NO_SCHOOL", "ann"),
+        ("USER_SCHOOL_MISSING", "ann"),
+    ]
     assert numbers(run, RecordType.USER) == {
         "updated": 1, "archived": 1, "unchanged": 1, "rejected": 1,
     }  # fmt: skip
@@ -160,7 +165,7 @@ async def test_nobody_is_told_of_problems_in_what_is_left_out(story: Story) -> N
     story.district.enroll("e6", "nobody", "g2")
     await story.share(SCHOOL=["s1"])
     run = await story.night()
-    assert await story.errors() == []
+    assert await story.errors() == [LEFT_OUT]
     assert totals(run, "rejected") == {"rejected": 0}
     await story.share()
     await story.night()
@@ -213,7 +218,7 @@ async def test_a_delta_resurrects_nothing_and_loses_nothing(story: Story) -> Non
     }  # fmt: skip
     lone = await story.night(enrollments="delta")
     assert (totals(lone), numbers(lone, RecordType.MEMBERSHIP)["ignored"]) == (NOTHING, 1)
-    assert await story.errors() == []
+    assert await story.errors() == [LEFT_OUT]
 
 
 async def test_who_moves_to_a_school_that_is_not_shared_goes_with_a_delta(story: Story) -> None:

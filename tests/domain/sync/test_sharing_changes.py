@@ -42,8 +42,12 @@ async def test_a_change_of_rules_that_would_archive_many_waits(crowded: Story) -
     before = await crowded.roster()
     await crowded.share(SCHOOL=["s1"])
     run = await crowded.night()
-    assert run.state is SyncRunState.HELD
-    assert await crowded.roster() == before
+    assert run.state is SyncRunState.SUCCEEDED_WITH_HOLD
+    assert totals(run) == {"created": 0, "updated": 1, "archived": 0, "restored": 0}
+    after = await crowded.roster()
+    assert {**after, "school_affiliations": []} == {**before, "school_affiliations": []}
+    # The teacher of both schools is of the shared one only.
+    assert [row for row in before["school_affiliations"] if row not in after["school_affiliations"]]
     assert await holds(crowded) == [
         {"code": "HOLD_SHARING_CHANGE", "record_type": name, "count": count, "of": of}
         for name, count, of in (("USER", 21, 24), ("MEMBERSHIP", 22, 25))
@@ -71,7 +75,10 @@ async def test_what_goes_beyond_the_preview_waits(crowded: Story) -> None:
         crowded.district.users.change(f"q{number:02}", orgSourcedIds="s2")
     await crowded.share(SCHOOL=["s1"])
     await accept(crowded, preview.id)
-    assert (await crowded.night()).state is SyncRunState.HELD
+    held = await crowded.night()
+    assert held.state is SyncRunState.SUCCEEDED_WITH_HOLD
+    assert numbers(held, RecordType.USER) == {"updated": 1, "archived": 21, "unchanged": 2}
+    assert held.counts["USER"]["held"] == 11
     assert await holds(crowded) == [
         {"code": "HOLD_SHARING_CHANGE", "record_type": "USER", "count": 11, "of": 35}
     ]
@@ -173,5 +180,10 @@ async def test_a_preflight_that_cannot_read_the_roster_fails(story: Story) -> No
 async def test_a_preview_of_a_first_sync_counts_what_would_come(story: Story) -> None:
     preview = await story.preview(NORTH)
     assert totals(preview, "created") == {"created": 1 + 1 + 1 + 1 + 3 + 3}
-    assert await story.changes(preview) == []
+    created = [change[:3] for change in await story.changes(preview)]
+    assert sorted(created) == [
+        ("COURSE", "c1", "CREATE"), ("GROUP", "g1", "CREATE"), ("SCHOOL", "s1", "CREATE"),
+        ("TERM", "t1", "CREATE"), ("USER", "ann", "CREATE"), ("USER", "bob", "CREATE"),
+        ("USER", "cid", "CREATE"),
+    ]  # fmt: skip
     assert totals(await story.night(), "created") == {"created": 15}

@@ -39,7 +39,7 @@ async def test_a_school_that_is_not_shared_makes_no_second_school(story: Story) 
     await story.share(SCHOOL=["s1"])
     await story.night()
     assert await schools_of(story, "ann") == ["s1"]
-    assert await story.errors() == []
+    assert await story.errors() == [("SCHOOL_NOT_IN_SCOPE", None)]
 
 
 async def test_students_of_several_classes_are_told_once_for_each_school(story: Story) -> None:
@@ -50,13 +50,16 @@ async def test_students_of_several_classes_are_told_once_for_each_school(story: 
     story.district.enroll("e9", "bob", "g3", role="teacher")
     await story.night()
     columns = ("code", "record_type", "source_id", "found", "cause", "runs")
+    elsewhere = ("ENR_SCHOOL_MISMATCH", "GROUP", "g3")
     assert await story.errors(*columns) == [
+        (*elsewhere, "2 students of other schools", "GROUP g3", 1),
         ("STUDENT_MULTI_GROUP", "SCHOOL", "s1", "2 students", "SCHOOL s1", 1),
         ("STUDENT_MULTI_GROUP", "SCHOOL", "s2", "1 student", "SCHOOL s2", 1),
     ]
     story.district.enrollments.take("e7")
     await story.night()
     assert await story.errors(*columns) == [
+        (*elsewhere, "1 student of another school", "GROUP g3", 2),
         ("STUDENT_MULTI_GROUP", "SCHOOL", "s1", "1 student", "SCHOOL s1", 2),
         ("STUDENT_MULTI_GROUP", "SCHOOL", "s2", "1 student", "SCHOOL s2", 2),
     ]

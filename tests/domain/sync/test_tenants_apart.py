@@ -9,7 +9,7 @@ import pytest
 from typing_extensions import override
 
 from domain.roster.records import RecordType
-from domain.roster.source import Checkpoint, Page, RosterSource
+from domain.roster.source import Checkpoint, Page, Picks, RosterSource
 from domain.sync import run as sync_run
 from domain.sync.apply import apply
 from domain.sync.context import RunContext
@@ -201,6 +201,10 @@ class Interrupted(RosterSource):
                 raise asyncpg.ConnectionDoesNotExistError
             self._left -= 1
             yield page
+
+    @override
+    def pick(self, picks: Picks) -> AsyncIterator[Page]:
+        return self._source.pick(picks)
 
 
 @pytest.mark.parametrize("pages", range(7))

@@ -183,7 +183,7 @@ def test_a_section_without_a_school_is_rejected_and_keeps_its_members():
 def test_an_unknown_grade_of_a_section_is_left_out_with_a_warning():
     draft = read_groups(decoded(objects.Section, section(1, grade="Senior")))
     assert draft.records[0].grades == ()
-    assert [(p.code, p.field) for p in draft.problems] == [(Code.FIELD_ENUM, "grade")]
+    assert [(p.code, p.field) for p in draft.problems] == [(Code.CLASS_GRADE_UNMAPPED, "grade")]
 
 
 TEXTS = st.sampled_from(

@@ -1,0 +1,250 @@
+"""Downloads: CSV by a one-time link, or with the caller's token. They stream as they are read."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from enum import StrEnum
+from typing import TypeVar
+from uuid import UUID
+
+import structlog
+from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+from typing_extensions import override
+
+from api.graphql.errors import MASK, ErrorCode, Refused, log_failure
+from api.graphql.node import find_id
+from api.graphql.requests import authenticate
+from api.graphql.syncs import SyncRun
+from api.graphql.validation import CHOICES_CAP
+from domain.clock import new_id
+from domain.database import Database
+from domain.errors import DomainError, Forbidden, InvalidInput, NotFound
+from domain.files.exports import ExportKind, claim_export
+from domain.people import callers
+from domain.people.callers import Caller
+from domain.roster.records import RecordType
+from domain.sync.downloads import Choice, Download, begin_download, csv_of
+from domain.sync.exports import ChangeChoice, ErrorChoice
+from domain.sync.models import ChangeAction
+from domain.tenants.service import find_tenant_id
+from domain.validation.codes import Code, Severity
+from domain.validation.models import ErrorState
+
+AT_ONCE = 4
+"""Each holds a connection to the database for as long as its client takes."""
+SECONDS = 900
+"""The longest that a download may take, and that a snapshot of the database is held for it."""
+BUSY_SECONDS = 10
+
+log = structlog.get_logger()
+
+E_ = TypeVar("E_", bound=StrEnum)
+
+
+Find = Callable[[Database, Request], Awaitable[Download]]
+"""Raises Refused or a DomainError, before anything is sent."""
+
+
+def export_routes(database: Database) -> list[Route]:
+    slots = asyncio.Semaphore(AT_ONCE)
+    ways: dict[str, Find] = {
+        "/exports/{token}": by_ticket,
+        "/tenants/{slug}/validation-errors.csv": errors_of_tenant,
+        "/tenants/{slug}/sync-runs/{run_id}/changes.csv": changes_of_run,
+    }
+    return [
+        Route(path, Downloads(database, slots, find), methods=["GET"])
+        for path, find in ways.items()
+    ]
+
+
+class Downloads:
+    """An application of its own, so that a slot is held until the last byte is sent."""
+
+    def __init__(self, database: Database, slots: asyncio.Semaphore, find: Find) -> None:
+        self._database = database
+        self._slots = slots
+        self._find = find
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        if request.method != "GET":
+            # Whoever only looks whether a link is good must not use it up.
+            refusal = PlainTextResponse("Use GET.", 405, {"Allow": "GET"})
+            await refusal(scope, receive, send)
+        elif self._slots.locked():
+            headers = {"Retry-After": str(BUSY_SECONDS)}
+            busy = PlainTextResponse("Too many downloads at once; try again soon.", 503, headers)
+            await busy(scope, receive, send)
+        else:
+            async with self._slots:
+                await self._answer(request, send)
+
+    async def _answer(self, request: Request, send: Send) -> None:
+        request_id = str(new_id())
+        response = await self._respond(request, request_id)
+        response.headers["X-Request-Id"] = request_id
+        try:
+            async with asyncio.timeout(SECONDS):
+                await response(request.scope, request.receive, send)
+        except ClientDisconnect:
+            log.info("download_left", request_id=request_id)
+        except Exception as error:  # noqa: BLE001 - the file ends unfinished, which clients notice
+            log_failure(error, request_id=request_id)
+
+    async def _respond(self, request: Request, request_id: str) -> Response:
+        try:
+            download = await self._find(self._database, request)
+        except Refused as refused:
+            return PlainTextResponse(str(refused), refused.status, refused.headers)
+        except DomainError as error:
+            return PlainTextResponse(str(error), _status_of(error))
+        except Exception as error:  # noqa: BLE001 - nothing may get out but the mask
+            log_failure(error, request_id=request_id)
+            return PlainTextResponse(MASK, 500)
+        return CsvResponse(csv_of(self._database, download), download.file_name)
+
+
+class CsvResponse(StreamingResponse):
+    """However it ends, what it reads from is closed with it."""
+
+    def __init__(self, chunks: AsyncGenerator[bytes], file_name: str) -> None:
+        disposition = {"Content-Disposition": f'attachment; filename="{file_name}"'}
+        super().__init__(chunks, headers=disposition, media_type="text/csv; charset=utf-8")
+        self._chunks = chunks
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._chunks):
+            await super().__call__(scope, receive, send)
+
+
+async def by_ticket(database: Database, request: Request) -> Download:
+    async with database.transaction() as session:
+        export = await claim_export(session, request.path_params["token"])
+        if export is None:
+            raise Refused(
+                404,
+                ErrorCode.NOT_FOUND,
+                "This link has been used, or its ten minutes are over. Ask for a new one.",
+            )
+        kind = ExportKind(export.kind)
+        choice: Choice = (
+            ErrorChoice.of(export.choice)
+            if kind is ExportKind.VALIDATION_ERRORS
+            else ChangeChoice.of(export.choice)
+        )
+        asker = Caller(actor=export.created_by, name=export.created_by, tenant_id=export.tenant_id)
+        return await begin_download(
+            session, tenant_id=export.tenant_id, choice=choice, caller=asker
+        )
+
+
+async def errors_of_tenant(database: Database, request: Request) -> Download:
+    asked = _Asked(request.query_params)
+    caller, tenant_id = await _admit(database, request)
+    choice = ErrorChoice(
+        states=asked.several("state", ErrorState),
+        severities=asked.several("severity", Severity),
+        codes=asked.several("code", Code),
+        cause=asked.one("cause"),
+        record_type=asked.among("recordType", RecordType),
+        source_id=asked.one("sourceId"),
+    )
+    asked.require_all_known()
+    async with database.transaction(tenant_id) as session:
+        return await begin_download(session, tenant_id=tenant_id, choice=choice, caller=caller)
+
+
+async def changes_of_run(database: Database, request: Request) -> Download:
+    asked = _Asked(request.query_params)
+    caller, tenant_id = await _admit(database, request)
+    choice = ChangeChoice(
+        run_id=_run_of(request.path_params["run_id"], tenant_id),
+        record_type=asked.among("recordType", RecordType),
+        action=asked.among("action", ChangeAction),
+        is_waiting=asked.either("isWaiting"),
+    )
+    asked.require_all_known()
+    async with database.transaction(tenant_id) as session:
+        return await begin_download(session, tenant_id=tenant_id, choice=choice, caller=caller)
+
+
+async def _admit(database: Database, request: Request) -> tuple[Caller, UUID]:
+    """Another tenant does not exist for a tenant's token, and that is said in the same words."""
+    caller = await authenticate(request, database)
+    caller.demand(callers.Scope.ROSTER_READ)
+    slug = request.path_params["slug"]
+    async with database.read() as session:
+        tenant_id = await find_tenant_id(session, slug)
+    if tenant_id is None or not caller.may_see(tenant_id):
+        raise NotFound("tenant", slug)
+    return caller, tenant_id
+
+
+def _run_of(text: str, tenant_id: UUID) -> UUID:
+    """The API's id of a run, or the UUID that the command line shows."""
+    found = find_id(text)
+    if found is not None and (found.code, found.tenant_id) == (SyncRun.type_code, tenant_id):
+        return found.key
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound("sync run", text) from None
+
+
+def _status_of(error: DomainError) -> int:
+    match error:
+        case NotFound():
+            return 404
+        case Forbidden():
+            return 403
+        case _:
+            return 400
+
+
+class _Asked:
+    """The conditions in an address. Whatever is asked and not known is refused, never ignored."""
+
+    def __init__(self, parameters: QueryParams) -> None:
+        self._parameters = parameters
+        self._known: set[str] = set()
+
+    def several(self, name: str, enumeration: type[E_]) -> tuple[E_, ...] | None:
+        """Raises InvalidInput."""
+        self._known.add(name)
+        given = self._parameters.getlist(name)
+        if len(given) > CHOICES_CAP:
+            raise InvalidInput(name, f"{name} is given at most {CHOICES_CAP} times.")
+        if unknown := set(given) - set(enumeration):
+            raise InvalidInput(name, f"{name} cannot be {min(unknown)!r}.")
+        return tuple(enumeration(text) for text in given) or None
+
+    def one(self, name: str) -> str | None:
+        self._known.add(name)
+        given = self._parameters.getlist(name)
+        if len(given) > 1:
+            raise InvalidInput(name, f"{name} is given once.")
+        if given and "\x00" in given[0]:
+            raise InvalidInput(name, f"{name} has a character that no text has.")
+        return given[0] if given else None
+
+    def among(self, name: str, enumeration: type[E_]) -> E_ | None:
+        text = self.one(name)
+        if text is not None and text not in set(enumeration):
+            raise InvalidInput(name, f"{name} cannot be {text!r}.")
+        return enumeration(text) if text is not None else None
+
+    def either(self, name: str) -> bool | None:
+        text = self.one(name)
+        if text not in {None, "true", "false"}:
+            raise InvalidInput(name, f"{name} is true or false.")
+        return text == "true" if text is not None else None
+
+    def require_all_known(self) -> None:
+        if unknown := self._parameters.keys() - self._known:
+            raise InvalidInput(min(unknown), f"There is no condition {min(unknown)!r}.")

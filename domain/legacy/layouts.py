@@ -1,0 +1,176 @@
+"""The files of a legacy import: their columns, and what may stand in them. See docs/legacy.md."""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from domain.legacy.cells import Read, moment, number_of, several_of, text_of, truth, word_of
+from domain.roster.records import MembershipRole, RecordType, Role
+
+SPEED: Final = (1, 250)
+ACCURACY: Final = (0, 100)
+
+
+class Level(StrEnum):
+    """Whose settings a row of settings.csv has."""
+
+    TENANT = "TENANT"
+    SCHOOL = "SCHOOL"
+    GROUP = "GROUP"
+    PERSON = "PERSON"
+
+
+class Column(NamedTuple):
+    """`type` is PostgreSQL's. `blank` stands for a cell without anything in it.
+
+    `field` is the column of the stored record that it fills, where it is as simple as that.
+    """
+
+    name: str
+    read: Read
+    type: str = "text"
+    is_required: bool = False
+    blank: object = None
+    field: str | None = None
+
+
+Row = Mapping[str, object]
+
+
+class Layout(NamedTuple):
+    """`staged` is the temporary table that its rows are put into. `check` looks at a whole row.
+
+    `check` returns the column to blame and a sentence, or None.
+    """
+
+    file: str
+    staged: str
+    columns: tuple[Column, ...]
+    example: tuple[str, ...]
+    record_type: RecordType | None = None
+    stored: str | None = None
+    check: Callable[[Row], tuple[str, str] | None] = lambda _: None
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns if column.is_required)
+
+
+def _check_settings(row: Row) -> tuple[str, str] | None:
+    is_of_tenant = row["level"] == Level.TENANT.value
+    if is_of_tenant and row["id"] is not None:
+        return "id", "The tenant's own settings have no id."
+    if not is_of_tenant and row["id"] is None:
+        return "id", "Say whose settings these are."
+    if all(row[name] is None for name in SETTINGS_FIELDS):
+        return "level", "The row sets nothing."
+    return None
+
+
+_ID = text_of(200)
+_NAME = text_of(200)
+_WORDS = several_of(text_of(100))
+SETTINGS_FIELDS: Final = (
+    "speed_target",
+    "accuracy_target",
+    "keyboard_layout",
+    "has_avatars",
+    "age_group",
+)
+PROGRESS_FIELDS: Final = ("lessons", "seconds", "best_speed", "last_active_at")
+
+SCHOOLS: Final = Layout(
+    file="schools.csv",
+    staged="legacy_schools",
+    columns=(
+        Column("id", _ID, is_required=True),
+        Column("name", _NAME, is_required=True, field="name"),
+        Column("number", _ID, field="number"),
+    ),
+    example=("s1", "North School", "0410"),
+    record_type=RecordType.SCHOOL,
+    stored="schools",
+)
+GROUPS: Final = Layout(
+    file="groups.csv",
+    staged="legacy_groups",
+    columns=(
+        Column("id", _ID, is_required=True),
+        Column("school_id", _ID, is_required=True),
+        Column("name", _NAME, is_required=True, field="name"),
+        Column("code", _ID, field="code"),
+        Column("period", _NAME, field="period"),
+        Column("grades", _WORDS, "text[]", blank=(), field="grades"),
+        Column("subjects", _WORDS, "text[]", blank=(), field="subjects"),
+    ),
+    example=("g1", "s1", "Typing 1", "TYP1", "2", "03;04", "Computers"),
+    record_type=RecordType.GROUP,
+    stored="groups",
+)
+PEOPLE: Final = Layout(
+    file="people.csv",
+    staged="legacy_people",
+    columns=(
+        Column("id", _ID, is_required=True),
+        Column("username", _NAME, is_required=True, field="username"),
+        Column("given_name", _NAME, is_required=True, field="given_name"),
+        Column("family_name", _NAME, is_required=True, field="family_name"),
+        Column(
+            "roles", several_of(word_of(Role)), "text[]", is_required=True, blank=(), field="roles"
+        ),
+        Column("school_ids", several_of(_ID), "text[]", blank=()),
+        Column("preferred_given_name", _NAME, field="preferred_given_name"),
+        Column("preferred_family_name", _NAME, field="preferred_family_name"),
+        Column("email", text_of(254), field="email"),
+        Column("number", _ID, field="number"),
+        Column("grades", _WORDS, "text[]", blank=(), field="grades"),
+        Column("is_enabled", truth, "boolean", blank=True, field="is_enabled"),
+    ),
+    example=(
+        *("p1", "mia.lee", "Mia", "Lee", "student", "s1"),
+        *("", "", "", "104233", "03", "yes"),
+    ),
+    record_type=RecordType.USER,
+    stored="users",
+)
+MEMBERSHIPS: Final = Layout(
+    file="memberships.csv",
+    staged="legacy_memberships",
+    columns=(
+        Column("person_id", _ID, is_required=True),
+        Column("group_id", _ID, is_required=True),
+        Column("role", word_of(MembershipRole), is_required=True),
+    ),
+    example=("p1", "g1", "student"),
+)
+SETTINGS: Final = Layout(
+    file="settings.csv",
+    staged="legacy_settings",
+    columns=(
+        Column("level", word_of(Level), is_required=True),
+        Column("id", _ID),
+        Column("speed_target", number_of(*SPEED), "int"),
+        Column("accuracy_target", number_of(*ACCURACY), "int"),
+        Column("keyboard_layout", text_of(50)),
+        Column("has_avatars", truth, "boolean"),
+        Column("age_group", text_of(50)),
+    ),
+    example=("group", "g1", "25", "95", "us", "yes", "primary"),
+    check=_check_settings,
+)
+PROGRESS: Final = Layout(
+    file="progress.csv",
+    staged="legacy_progress",
+    columns=(
+        Column("person_id", _ID, is_required=True),
+        Column("group_id", _ID, is_required=True),
+        Column("lessons", number_of(0, 1_000_000), "int", blank=0),
+        Column("seconds", number_of(0, 1_000_000_000), "int", blank=0),
+        Column("best_speed", number_of(0, 500), "int"),
+        Column("last_active_at", moment, "timestamptz"),
+    ),
+    example=("p1", "g1", "42", "12600", "31", "2025-06-30T14:05:00Z"),
+)
+
+LAYOUTS: Final = (SCHOOLS, GROUPS, PEOPLE, MEMBERSHIPS, SETTINGS, PROGRESS)
+"""Each refers only to those before it."""

@@ -1,0 +1,199 @@
+"""One tenant on trial: what is done to it is done to the model too, and the two are compared."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from uuid import UUID
+
+from domain.clock import utc_now
+from domain.database import Database
+from domain.errors import Conflict
+from domain.people.callers import COMMAND_LINE
+from domain.roster.records import RecordType
+from domain.sync.holds import approve_run, discard_run
+from domain.sync.models import SyncMode, SyncRun, SyncRunState
+from domain.sync.run import work
+from tests.domain.sync.stateful.district import District, first_district, without_type
+from tests.domain.sync.stateful.feeding import PagedFeed, work_until
+from tests.domain.sync.stateful.ledger import (
+    MEMBERSHIP,
+    Change,
+    Key,
+    Ledger,
+    plan_night,
+    read_feed,
+    take,
+)
+from tests.domain.sync.stateful.local import LocalEdits
+from tests.domain.sync.stateful.observed import (
+    observe,
+    observe_places,
+    observe_reasons,
+    observe_waiting,
+)
+from tests.domain.sync.stateful.waiting import Judgement, count, judge
+
+NUMBERS = ("created", "updated", "archived", "restored")
+Approved = dict[Key, Change]
+
+
+class Waiting(NamedTuple):
+    """The hold of the last run that planned something; `shown` is what waits."""
+
+    run_id: UUID
+    shown: Approved
+
+
+@dataclass
+class Trial(LocalEdits):
+    district: District = field(default_factory=first_district)
+    ledger: Ledger = field(default_factory=Ledger)
+    waiting: Waiting | None = None
+
+    def feed(self, empty: RecordType | None = None) -> PagedFeed:
+        feed = self.district.feed()
+        return PagedFeed((without_type(feed, empty) if empty else feed).records)
+
+    def foresee(self, feed: PagedFeed, approved: Approved | None = None) -> Judgement:
+        """What the model says of a night with this feed."""
+        named = {key.type for key in read_feed(feed)}
+        stored = {key.type for key, row in self.ledger.rows.items() if not row.is_archived}
+        terms = self.terms._replace(empty=stored - named, seniority=self.ids)
+        plan = plan_night(self.ledger, take(feed, self.ledger))
+        return judge(self.ledger, plan, terms, approved or {})
+
+    async def night(self, *, empty: RecordType | None = None) -> None:
+        feed = self.feed(empty)
+        judgement = self.foresee(feed)
+        await self._expect(await self.story.run(opener=feed.open), judgement)
+
+    async def preflight(self) -> None:
+        """It shows what a night would do, and does nothing."""
+        feed = self.feed()
+        judgement = self.foresee(feed)
+        run = await self.story.run(SyncMode.PREFLIGHT, opener=feed.open)
+        assert run.state in (SyncRunState.SUCCEEDED, SyncRunState.SUCCEEDED_WITH_ERRORS)
+        await self._expect_numbers(run, judgement)
+        await self.expect_stored()
+
+    async def failing_night(self, page: int) -> None:
+        feed = self.feed()
+        feed.fails_at = page
+        run = await self.story.run(opener=feed.open)
+        assert run.state is SyncRunState.FAILED
+        await self.expect_stored()
+
+    async def killed_night(self, statements: int) -> None:
+        """A worker dies somewhere, another one takes the run over."""
+        feed = self.feed()
+        judgement = self.foresee(feed)
+        requested = await self.story.request()
+
+        def begin(database: Database) -> "asyncio.Future[object]":
+            return asyncio.ensure_future(work(database, feed.open, self.story.keys))
+
+        if await work_until(self.story.worker, begin, statements):
+            await self.story.see.execute(
+                "UPDATE sync_leases SET heartbeat_at = now() - interval '1 hour'"
+                " WHERE tenant_id = $1",
+                self.tenant_id,
+            )
+            await work(self.story.worker, feed.open, self.story.keys)
+        await self._expect(await self.story.read_run(requested.run.id), judgement)
+
+    async def approve(self) -> None:
+        """Let go what waits; the feed may have changed since."""
+        if self.waiting is None:
+            await self.night()
+        if self.waiting is None:
+            return
+        feed = self.feed()
+        judgement = self.foresee(feed, self.waiting.shown)
+        async with self.story.api.transaction(self.tenant_id) as session:
+            requested = await approve_run(
+                session,
+                tenant_id=self.tenant_id,
+                run_id=self.waiting.run_id,
+                caller=COMMAND_LINE,
+                now=utc_now(),
+            )
+        assert await work(self.story.worker, feed.open, self.story.keys) == requested.run.id
+        await self._expect(await self.story.read_run(requested.run.id), judgement)
+
+    async def discard(self) -> None:
+        if self.waiting is None:
+            return
+        run_id, self.waiting = self.waiting.run_id, None
+        for is_first in (True, False):
+            try:
+                async with self.story.api.transaction(self.tenant_id) as session:
+                    await discard_run(
+                        session,
+                        tenant_id=self.tenant_id,
+                        run_id=run_id,
+                        caller=COMMAND_LINE,
+                        now=utc_now(),
+                    )
+            except Conflict:
+                assert not is_first
+            else:
+                assert is_first
+        await self.expect_stored()
+
+    async def same_again(self) -> None:
+        """The same night again does nothing more, and writes nothing."""
+        await self.night()
+        places = await observe_places(self.story.see, self.tenant_id)
+        await self.night()
+        assert await observe_places(self.story.see, self.tenant_id) == places
+
+    async def _expect(self, run: SyncRun, judgement: Judgement) -> None:
+        """That a run which planned did what the model says, and waits for what it says."""
+        assert run.failure_message is None
+        self.ledger = self.ledger.after(judgement.goes_on)
+        await self.expect_stored()
+        assert await self._waiting_of(run) == {
+            (key.type, change.action, key.name)
+            for key, change in judgement.waits.items()
+            if key.type is not MEMBERSHIP
+        }
+        await self._expect_numbers(run, judgement)
+        if not judgement.waits:
+            assert run.state in (SyncRunState.SUCCEEDED, SyncRunState.SUCCEEDED_WITH_ERRORS)
+        elif judgement.goes_on:
+            assert run.state is SyncRunState.SUCCEEDED_WITH_HOLD
+        else:
+            assert run.state is SyncRunState.HELD
+        await self._expect_hold(run, judgement)
+
+    async def _waiting_of(self, run: SyncRun) -> set[object]:
+        return set(await observe_waiting(self.story.see, self.tenant_id, run.id))
+
+    async def _expect_numbers(self, run: SyncRun, judgement: Judgement) -> None:
+        waits = count(judgement.waits)
+        for name, expected in count(judgement.goes_on).items():
+            counted = run.counts[name.value]
+            found = {number: counted.get(number, 0) for number in (*NUMBERS, "held")}
+            assert (name, found) == (name, expected | {"held": sum(waits[name].values())})
+
+    async def _expect_hold(self, run: SyncRun, judgement: Judgement) -> None:
+        """There is one hold at most that has not ended: that of this run."""
+        open_holds = await self.story.see.fetch(
+            "SELECT run_id FROM holds WHERE tenant_id = $1 AND ended_at IS NULL", self.tenant_id
+        )
+        assert [row["run_id"] for row in open_holds] == ([run.id] if judgement.waits else [])
+        reasons = await observe_reasons(self.story.see, run.id)
+        assert bool(reasons) == bool(judgement.waits)
+        self.waiting = Waiting(run.id, judgement.waits) if judgement.waits else None
+
+    async def expect_stored(self) -> None:
+        observed = await observe(self.story.see, self.tenant_id)
+        wrong = {
+            key: {"stored": observed.rows.get(key), "expected": self.ledger.rows.get(key)}
+            for key in observed.rows.keys() | self.ledger.rows.keys()
+            if observed.rows.get(key) != self.ledger.rows.get(key)
+        }
+        assert wrong == {}
+        assert {key: observed.ids[key] for key in self.ids} == self.ids
+        self.ids = observed.ids
+        await self.expect_local()
