@@ -32,6 +32,7 @@ COUNTED = (
     "unchanged",
     "rejected",
     "ignored",
+    "held",
 )
 _POLL_SECONDS = 0.25
 

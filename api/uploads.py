@@ -21,7 +21,6 @@ BUSY_SECONDS = 10
 METHODS = ("PUT", "POST")
 
 _GONE = "This address has been used, or its hour is over. Ask for a new one."
-_TOO_LARGE = f"A file has at most {MAX_SIZE} bytes."
 
 log = structlog.get_logger()
 
@@ -78,11 +77,15 @@ class Uploads:
     def _check_headers(self, request: Request) -> None:
         length = request.headers.get("content-length", "0")
         if not length.isdigit() or int(length) > self._most_bytes:
-            raise Refused(413, ErrorCode.BAD_REQUEST, _TOO_LARGE)
+            raise self._too_large()
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise Refused(415, ErrorCode.BAD_REQUEST, "Send the file as it is, not encoded.")
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
             raise Refused(415, ErrorCode.BAD_REQUEST, "Send the file itself, not as a form.")
+
+    def _too_large(self) -> Refused:
+        words = f"A file has at most {self._most_bytes} bytes."
+        return Refused(413, ErrorCode.BAD_REQUEST, words)
 
     async def _read(self, request: Request) -> bytes:
         """Stops at the limit, whatever length was announced."""
@@ -92,7 +95,7 @@ class Uploads:
                 async for chunk in request.stream():
                     content += chunk
                     if len(content) > self._most_bytes:
-                        raise Refused(413, ErrorCode.BAD_REQUEST, _TOO_LARGE)
+                        raise self._too_large()
         except TimeoutError:
             words = "The file did not arrive in time."
             raise Refused(408, ErrorCode.BAD_REQUEST, words) from None

@@ -11,7 +11,9 @@ from api.cli import (
     exports,
     fake_provider,
     generate,
+    holds,
     integrations,
+    legacy,
     onboarding,
     role_maps,
     run_acts,
@@ -41,8 +43,10 @@ app.add_typer(sharing.commands, name="sharing")
 app.add_typer(role_maps.commands, name="role-map")
 app.add_typer(onboarding.commands, name="onboarding")
 app.add_typer(run_acts.commands, name="run")
+app.add_typer(holds.commands, name="hold")
 app.add_typer(tokens.commands, name="token")
 app.add_typer(exports.commands, name="export")
+app.add_typer(legacy.commands, name="legacy")
 
 
 def main() -> None:

@@ -185,10 +185,19 @@ def _sentence(slug: str, of: Report) -> str:
         for name in COUNTED[1:5]
         if (total := sum(of.count(kind, name) for kind in RecordType))
     )
+    if of.run.mode is SyncMode.PREFLIGHT:
+        changes = f"nothing changed (a sync would: {changes or 'nothing'})"
     return (
         f"{slug}: {of.run.state.value} in {of.seconds:.1f} s, {of.read:,} records read,"
-        f" {changes or 'nothing changed'}, {sum(of.errors.values()):,} errors."
+        f" {changes or 'nothing changed'}, {sum(of.errors.values()):,} errors.{_waiting(slug, of)}"
     )
+
+
+def _waiting(slug: str, of: Report) -> str:
+    held = sum(of.count(kind, "held") for kind in RecordType)
+    if of.run.state is not SyncRunState.SUCCEEDED_WITH_HOLD:
+        return ""
+    return f" {held:,} changes wait for an administrator: homerow hold show {slug}"
 
 
 def _judge(slug: str, of: Report) -> None:
@@ -201,7 +210,7 @@ def _judge(slug: str, of: Report) -> None:
         raise CommandError(f"The sync of {slug} failed: {code}: {message} {remedy}", status=status)
     if of.run.state is SyncRunState.HELD:
         raise CommandError(
-            f"The sync of {slug} is held: nothing was changed, an administrator must approve it.",
+            f"The sync of {slug} is held: nothing was changed. See `homerow hold show {slug}`.",
             status=status,
         )
     raise CommandError(f"The sync of {slug} was cancelled.", status=status)

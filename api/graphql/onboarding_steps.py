@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
 import strawberry
@@ -12,7 +12,7 @@ from strawberry import Private
 from api.graphql import enums  # noqa: F401 - described before any type shows one
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
-from api.graphql.node import TENANT_CODE, GlobalId, find_id, find_node, load
+from api.graphql.node import find_id, load
 from api.graphql.permissions import MayAdminister, MayReadRosters
 from api.graphql.run_parts import Actor
 from api.graphql.syncs import SyncRun
@@ -29,9 +29,6 @@ from domain.sync.basis import VALID
 from domain.sync.checklist import Checklist, Step, StepName, StepState, get_checklist, set_step
 from domain.sync.onboarding import approve_preflight
 from domain.tenants.service import get_tenant
-
-if TYPE_CHECKING:
-    from api.graphql.tenants import Tenant
 
 
 @strawberry.type(description="One step of the onboarding.")
@@ -137,41 +134,28 @@ async def find_onboarding(info: Info, tenant_id: UUID) -> Onboarding:
     return found
 
 
-@strawberry.type(description="How the onboarding stands now.")
-class OnboardingPayload:
-    """The fields that every payload here has."""
-
-    tenant_id: Private[UUID | None] = None
+@strawberry.type
+class _Payload:
+    onboarding: Onboarding | None = strawberry.field(
+        default=None, description="The onboarding as it is now; null where it was refused."
+    )
     user_errors: list[UserError] = strawberry.field(
         default_factory=list, description="Why it was refused; empty where it was not."
     )
 
-    @strawberry.field(description="The onboarding; null where it was refused.")
-    async def onboarding(self, info: Info) -> Onboarding | None:
-        return await find_onboarding(info, self.tenant_id) if self.tenant_id else None
-
-    @strawberry.field(description="The tenant; null where it was refused.")
-    async def tenant(
-        self, info: Info
-    ) -> Annotated["Tenant", strawberry.lazy("api.graphql.tenants")] | None:
-        if self.tenant_id is None:
-            return None
-        found = await find_node(info, GlobalId(TENANT_CODE, self.tenant_id, self.tenant_id))
-        return cast("Tenant", found)
-
 
 @strawberry.type(description="The onboarding after an approval.")
-class OnboardingApprovePayload(OnboardingPayload):
+class OnboardingApprovePayload(_Payload):
     pass
 
 
 @strawberry.type(description="The onboarding after a step was ticked.")
-class OnboardingStepSetPayload(OnboardingPayload):
+class OnboardingStepSetPayload(_Payload):
     pass
 
 
 @strawberry.type(description="The onboarding with what is expected.")
-class ExpectationsSetPayload(OnboardingPayload):
+class ExpectationsSetPayload(_Payload):
     pass
 
 
@@ -244,7 +228,7 @@ class OnboardingMutation:
                 )
         except DomainError as error:
             return OnboardingApprovePayload(user_errors=user_errors(error))
-        return OnboardingApprovePayload(tenant_id=tenant_id)
+        return OnboardingApprovePayload(onboarding=await find_onboarding(info, tenant_id))
 
     @strawberry.mutation(
         description="Ticks a step of the onboarding off that happens elsewhere, or takes the tick "
@@ -270,7 +254,7 @@ class OnboardingMutation:
                 )
         except DomainError as error:
             return OnboardingStepSetPayload(user_errors=user_errors(error))
-        return OnboardingStepSetPayload(tenant_id=tenant_id)
+        return OnboardingStepSetPayload(onboarding=await find_onboarding(info, tenant_id))
 
     @strawberry.mutation(
         description="Sets what the district says that it shares. It changes no sync: a preflight "
@@ -299,4 +283,4 @@ class OnboardingMutation:
                 )
         except DomainError as error:
             return ExpectationsSetPayload(user_errors=user_errors(error))
-        return ExpectationsSetPayload(tenant_id=tenant_id)
+        return ExpectationsSetPayload(onboarding=await find_onboarding(info, tenant_id))

@@ -66,7 +66,6 @@ class SyncRun(Node):
         "requested_by",
         "counts",
         "left_out",
-        "preflight",
         "failure",
         "cancelled_by",
         "steps",
@@ -75,7 +74,6 @@ class SyncRun(Node):
         "requested_by",
         "counts",
         "left_out",
-        "report",
         "progress",
         "phases",
         "failure_code",
@@ -99,10 +97,8 @@ class SyncRun(Node):
     left_out: list[SyncLeftOut] = strawberry.field(
         description="What the sharing rules left out, by rule and kind of record."
     )
-    preflight: PreflightReport | None = strawberry.field(
-        description="What a preflight found; null for other runs, and until it has."
-    )
     failure: SyncFailure | None = strawberry.field(description="Why it failed, if it did.")
+    report: Private[dict[str, Any] | None]
     cancel_requested_at: datetime | None = strawberry.field(
         description="When somebody cancelled it; its worker stops within seconds after that."
     )
@@ -127,7 +123,6 @@ class SyncRun(Node):
             "requested_by": Actor.of(row.requested_by),
             "counts": SyncCount.list_of(row.counts),
             "left_out": SyncLeftOut.list_of(row.left_out),
-            "preflight": PreflightReport.of(row.report, tenant_id=row.tenant_id, run_id=row.id),
             "failure": failure if row.failure_code else None,
             "cancelled_by": Actor.of(row.cancelled_by) if row.cancelled_by else None,
             "steps": SyncStep.list_of(row.steps),
@@ -160,6 +155,13 @@ class SyncRun(Node):
         self, info: Info
     ) -> Annotated["SyncRun", strawberry.lazy("api.graphql.syncs")] | None:
         return await info.context.loaders.of(reverts_of_runs).load((self.tenant_id, self.key))
+
+    @strawberry.field(
+        description="What a preflight found; null for other runs, and until it has.",
+        permission_classes=[MayReadRosters],
+    )
+    def preflight(self) -> PreflightReport | None:
+        return PreflightReport.of(self.report, tenant_id=self.tenant_id, run_id=self.key)
 
     @strawberry.field(
         description="Why its plan waits, if it does or did.", permission_classes=[MayReadRosters]

@@ -15,7 +15,7 @@ from api.graphql.targets import INPUT, tenant_of
 from api.graphql.tenants import Tenant
 from domain.clock import new_id, utc_now
 from domain.errors import DomainError, InvalidInput
-from domain.tenants.changes import (
+from domain.integrations.tenant_changes import (
     MOST_SCHOOLS,
     LicenceChanges,
     TenantChanges,

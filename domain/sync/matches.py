@@ -46,7 +46,7 @@ async def resolve_match(
     caller: Caller,
     now: datetime,
 ) -> MatchCandidate:
-    """Record what is decided; the next run does it (domain.sync.rekeying).
+    """Record what is decided; the next run does it (domain.sync.waiting).
 
     Raises NotFound, Conflict where it was decided already, and InvalidInput.
     """

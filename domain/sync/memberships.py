@@ -65,6 +65,8 @@ async def _find_differing_groups(
     """
     staging = context.staging
     groups_seen = stored.records(RecordType.GROUP)
+    # Memberships from before rostering have no hash that could differ.
+    is_other = "false" if stored.is_plain else "bool_or(origin <> 'PROVIDER')"
     differing, enrollments = staging.table("differing"), staging.of(_MEMBERSHIP)
     groups, users = staging.work(RecordType.GROUP), staging.work(RecordType.USER)
     await connection.execute(
@@ -72,14 +74,16 @@ async def _find_differing_groups(
         " SELECT coalesce(s.group_source_id, m.source_id) AS source_id, m.group_id"
         f" FROM (SELECT group_source_id, bit_xor(content) & {~_NUMBER} AS content, count(*) AS n"
         f"   FROM {enrollments} GROUP BY 1) s"
-        " FULL JOIN (SELECT g.source_id, x.group_id, x.content, x.n, x.loses FROM"
+        " FULL JOIN (SELECT g.source_id, x.group_id, x.content, x.n, x.loses, x.is_other FROM"
         f"   (SELECT group_id, bit_xor(content_hash) & {~_NUMBER} AS content,"
         f"    sum((content_hash & {_NUMBER})::int) AS n,"
-        f"    bool_or(user_id IN (SELECT id FROM {users} WHERE action = 'ARCHIVE')) AS loses"
+        f"    bool_or(user_id IN (SELECT id FROM {users} WHERE action = 'ARCHIVE')) AS loses,"
+        f"    {is_other} AS is_other"
         f"    FROM ({stored.memberships}) r WHERE archived_at IS NULL GROUP BY group_id) x"
         f"   JOIN ({groups_seen}) g ON g.id = x.group_id) m"
         "  ON m.source_id = s.group_source_id"
         " WHERE s.content IS DISTINCT FROM m.content OR s.n IS DISTINCT FROM m.n OR m.loses"
+        "  OR m.is_other"
         f"  OR m.source_id IN (SELECT source_id FROM {groups} WHERE action = 'ARCHIVE')"
     )
     await connection.execute(f"ANALYZE {differing}")

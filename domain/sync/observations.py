@@ -4,12 +4,23 @@ On most nights nearly every class is as it was, and a look at all enrollments wo
 what was seen of such a class before is simply told again.
 """
 
+from collections.abc import Sequence
+
 import asyncpg
 
 from domain.roster.records import RecordType
 from domain.sync.context import RunContext, allow_nested_loops
 from domain.sync.rules import MOST_EXAMPLES, SAID, tell_number
 from domain.validation.codes import Code
+
+_TOLD_BY_CLASS = (
+    Code.ENR_SCHOOL_MISMATCH,
+    Code.CLASS_TEACHER_OTHER_SCHOOL,
+    Code.ENR_OUTSIDE_DATES,
+)
+_TODAY = "SELECT (now() AT TIME ZONE time_zone)::date AS today FROM tenants WHERE id = {}"
+_IS_ELSEWHEN = "(p.begins_on > d.today OR p.ends_on <= d.today) IS TRUE"
+"""Whether an enrollment `p` is not of the day."""
 
 
 async def observe(context: RunContext, connection: asyncpg.Connection) -> None:
@@ -21,7 +32,7 @@ async def observe(context: RunContext, connection: asyncpg.Connection) -> None:
     await _tell_again(
         context,
         connection,
-        [Code.ENR_SCHOOL_MISMATCH, Code.CLASS_TEACHER_OTHER_SCHOOL, Code.ENR_OUTSIDE_DATES],
+        _TOLD_BY_CLASS,
         unless="EXISTS (SELECT FROM touched t WHERE t.source_id = v.source_id)",
     )
     await _note_shared_numbers(context, connection)
@@ -71,18 +82,18 @@ async def _note_other_days(context: RunContext, connection: asyncpg.Connection) 
         "  (f.number - f.later) || ' have ended, ' || f.later || ' begin later',"
         "  $3 || ' ' || f.source_id, jsonb_build_object('concerned', f.number,"
         f"  'examples', f.examples[:{MOST_EXAMPLES}], 'later', f.later), false"
-        " FROM (SELECT e.source_id, count(*) AS number, count(*) FILTER (WHERE e.is_later) AS later,"
+        " FROM (SELECT e.source_id, count(*) AS number,"
+        "   count(*) FILTER (WHERE e.is_later) AS later,"
         "   array_agg(u.source_id ORDER BY u.source_id) AS examples"
         "  FROM (SELECT t.source_id, m.user_id, bool_or(p.begins_on > d.today) IS TRUE AS is_later"
-        "   FROM (SELECT (now() AT TIME ZONE time_zone)::date AS today FROM tenants"
-        "     WHERE id = $1) d"
+        f"  FROM ({_TODAY.format('$1')}) d"
         "    CROSS JOIN touched t"
         "    JOIN memberships m ON m.tenant_id = $1 AND m.group_id = t.id"
         "    JOIN membership_spans p ON p.tenant_id = $1 AND p.membership_id = m.id"
         "   WHERE m.archived_at IS NULL AND t.archived_at IS NULL"
         "    AND (t.starts_on > d.today) IS NOT TRUE AND (t.ends_on <= d.today) IS NOT TRUE"
         "   GROUP BY t.source_id, m.user_id"
-        "   HAVING bool_and((p.begins_on > d.today OR p.ends_on <= d.today) IS TRUE)) e"
+        f"  HAVING bool_and({_IS_ELSEWHEN})) e"
         "  JOIN users u ON u.tenant_id = $1 AND u.id = e.user_id GROUP BY e.source_id) f",
         context.tenant_id,
         Code.ENR_OUTSIDE_DATES.value,
@@ -91,33 +102,47 @@ async def _note_other_days(context: RunContext, connection: asyncpg.Connection) 
 
 
 async def _find_touched(context: RunContext, connection: asyncpg.Connection) -> int:
-    """Classes with other members than before, or of another school, or whose members are.
+    """Classes of which something else may have to be told than before. How many they are.
 
-    And those that somebody was about to enter: only the days pass there. How many they all are.
+    Newcomers whose school it is not, or who are not there today; classes and people of another
+    school; what was told of a class that has other members now; and who was about to enter a
+    class, where only the days pass.
     """
     # CREATE TABLE AS takes no parameters; both are UUIDs that we made.
+    tenant, work = f"'{context.tenant_id}'", context.staging.work(RecordType.MEMBERSHIP)
     changes = (
-        "SELECT c.record_id FROM sync_changes c"
-        f" WHERE c.tenant_id = '{context.tenant_id}' AND c.run_id = '{context.run_id}'"
-        "  AND c.record_type = '{}' AND c.new_values ? '{}'"
+        f"SELECT c.record_id FROM sync_changes c WHERE c.tenant_id = {tenant}"
+        f" AND c.run_id = '{context.run_id}' AND c.record_type = '{{}}' AND c.new_values ? '{{}}'"
     )
+    told = ", ".join(f"'{code.value}'" for code in _TOLD_BY_CLASS)
+    counts = context.counts.get(RecordType.MEMBERSHIP.value, {})
+    news = sum(counts.get(name, 0) for name in ("created", "updated", "restored"))
+    await allow_nested_loops(connection, news)
     done = await connection.execute(
         "CREATE TEMPORARY TABLE touched ON COMMIT DROP AS"
-        " SELECT g.id, g.source_id, g.school_id, g.archived_at, g.starts_on, g.ends_on FROM groups g"
-        f" WHERE g.tenant_id = '{context.tenant_id}' AND g.origin = 'PROVIDER' AND g.id IN ("
-        f"  SELECT d.id FROM groups d WHERE d.tenant_id = '{context.tenant_id}'"
-        f"   AND d.source_id IN (SELECT source_id FROM {context.staging.table('differing')})"
+        " SELECT g.id, g.source_id, g.school_id, g.archived_at, g.starts_on, g.ends_on"
+        "  FROM groups g"
+        f" WHERE g.tenant_id = {tenant} AND g.origin = 'PROVIDER' AND g.id IN ("
+        f"  SELECT w.group_id FROM {work} w"
+        f"   JOIN groups n ON n.tenant_id = {tenant} AND n.id = w.group_id"
+        "   WHERE w.action IN ('CREATE', 'RESTORE') AND w.role IN ('STUDENT', 'TEACHER')"
+        f"   AND NOT EXISTS (SELECT FROM school_affiliations a WHERE a.tenant_id = {tenant}"
+        "     AND a.user_id = w.user_id AND a.school_id = n.school_id)"
+        f"  UNION SELECT w.group_id FROM {work} w"
+        f"   JOIN membership_spans p ON p.tenant_id = {tenant} AND p.membership_id = w.id"
+        f"   CROSS JOIN ({_TODAY.format(tenant)}) d"
+        f"   WHERE w.action <> 'ARCHIVE' AND {_IS_ELSEWHEN}"
         f"  UNION {changes.format('GROUP', 'school_source_id')}"
         f"  UNION {changes.format('GROUP', 'starts_on')}"
         f"  UNION {changes.format('GROUP', 'ends_on')}"
-        f"  UNION SELECT l.id FROM groups l JOIN validation_errors v"
-        "    ON v.tenant_id = l.tenant_id AND v.source_id = l.source_id"
-        f"  WHERE l.tenant_id = '{context.tenant_id}'"
-        f"   AND v.code = '{Code.ENR_OUTSIDE_DATES.value}' AND v.state <> 'RESOLVED'"
-        "    AND (v.record ->> 'later')::int > 0"
-        "   UNION SELECT m.group_id FROM memberships m"
-        f"   WHERE m.tenant_id = '{context.tenant_id}' AND m.archived_at IS NULL"
-        f"    AND m.user_id IN ({changes.format('USER', 'school_source_ids')}))"
+        f"  UNION SELECT m.group_id FROM memberships m WHERE m.tenant_id = {tenant}"
+        "    AND m.archived_at IS NULL"
+        f"   AND m.user_id IN ({changes.format('USER', 'school_source_ids')})"
+        "   UNION SELECT l.id FROM groups l"
+        f"   JOIN validation_errors v ON v.tenant_id = {tenant} AND v.source_id = l.source_id"
+        f"   WHERE l.tenant_id = {tenant} AND v.code IN ({told}) AND v.state <> 'RESOLVED'"
+        f"    AND ((v.record ->> 'later')::int > 0 OR v.source_id IN ("
+        f"     SELECT source_id FROM {context.staging.table('differing')})))"
     )
     await connection.execute("ANALYZE touched")
     return int(done.removeprefix("SELECT "))
@@ -154,7 +179,7 @@ async def _note_shared_numbers(context: RunContext, connection: asyncpg.Connecti
 
 
 async def _tell_again(
-    context: RunContext, connection: asyncpg.Connection, codes: list[Code], *, unless: str
+    context: RunContext, connection: asyncpg.Connection, codes: Sequence[Code], *, unless: str
 ) -> None:
     """What stands as it was seen before. `unless` is SQL about the stored error `v`."""
     await connection.execute(

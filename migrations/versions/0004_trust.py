@@ -93,6 +93,7 @@ $$ SELECT s.tenant_id, s.licence_order::text, s.licence_school_ids,
         WHERE r.tenant_id = s.tenant_id AND ((r.mode IN ('FULL', 'DELTA')
             AND r.state IN ('SUCCEEDED', 'SUCCEEDED_WITH_ERRORS', 'SUCCEEDED_WITH_HOLD'))
           OR (r.mode = 'PREFLIGHT' AND jsonb_typeof(r.report) = 'object'
+            AND coalesce(jsonb_typeof(r.sharing_rules), 'null') = 'null'
             AND r.finished_at IS NOT NULL))
         ORDER BY r.id DESC LIMIT 1)
    FROM subscriptions s WHERE s.tenant_id = ANY (p_ids) $$

@@ -54,17 +54,24 @@ COMMANDS = (
     "sharing set",
     "onboarding list",
     "sync",
+    "hold show",
+    "hold approve",
+    "hold discard",
     "run cancel",
     "run revert",
     "token create",
     "export errors",
     "export changes",
+    "legacy import",
+    "legacy template",
 )
 
 
 def counts_of(answer: dict[str, Any]) -> dict[str, dict[str, int]]:
     return {
-        count["recordType"]: {name: n for name, n in count.items() if name != "recordType"}
+        count["recordType"]: {
+            name: n for name, n in count.items() if name not in {"recordType", "held"}
+        }
         for count in answer["counts"]
     }
 

@@ -25,6 +25,7 @@ def test_a_preflight_answers_in_plain_words(run: Run, connected: str) -> None:
     assert result.returncode == 0, result.stderr
     first, *lines, last = result.stdout.splitlines()
     assert first.startswith(f"{connected}: SUCCEEDED")
+    assert "nothing changed (a sync would: " in first
     assert [line.split(":")[0] for line in lines] == [
         "Schools",
         "Classes",

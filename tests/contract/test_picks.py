@@ -191,7 +191,7 @@ async def test_a_person_who_was_read_alone_is_as_a_whole_night_leaves_them(
         name = clever_name if way == "CLEVER" else str
         for who in ("ann", "eve"):
             run = await read_person(story, source_id=name(who), opener=opening.open)
-            assert [step["outcome"] for step in run.steps][0] == "PASSED"
+            assert run.steps[0]["outcome"] == "PASSED"
         run = await night(story, opening)
         assert numbers(run, RecordType.USER) == {"unchanged": 5, **_ignored(run)}
         # The class of the new student came without its teacher.

@@ -5,15 +5,17 @@ from datetime import timedelta
 
 import pytest
 
-from domain.clock import utc_now
+from domain.clock import new_id, utc_now
+from domain.errands.models import ErrandKind
+from domain.errands.service import request_errand
 from domain.integrations.checks import request_check
-from domain.jobs import CHECK, WAKE
+from domain.jobs import CHECK, ERRAND, WAKE
 from domain.people.callers import COMMAND_LINE
 from domain.resources import Resources
 from tests.domain.sync.stories import Story
 from worker import tasks
 from worker.main import create_worker
-from worker.tasks import RUNS_AT_ONCE, Places, WorkerContext, check, clean, tick, wake
+from worker.tasks import RUNS_AT_ONCE, Places, WorkerContext, check, clean, errand, tick, wake
 
 pytestmark = pytest.mark.anyio
 
@@ -67,6 +69,24 @@ async def test_a_connection_is_tried_by_whoever_is_woken_and_by_the_clock(
         assert all('"is_ok": true' in row["steps"] for row in rows)
 
 
+async def test_an_errand_is_run_by_whoever_is_woken_and_by_the_clock(
+    story: Story, worker_resources: Resources
+) -> None:
+    await story.see.execute("DELETE FROM sync_schedules")
+    for number, task in enumerate((errand, tick), 1):
+        async with story.api.transaction(story.tenant_id) as session:
+            await request_errand(
+                session,
+                tenant_id=story.tenant_id,
+                kind=ErrandKind.LEGACY_IMPORT,
+                asked={"upload_id": str(new_id()), "apply": False, "skip_errors": False},
+                caller=COMMAND_LINE,
+            )
+        await task(context_of(worker_resources))
+        rows = await story.see.fetch("SELECT state FROM errands")
+        assert [row["state"] for row in rows] == ["REFUSED"] * number
+
+
 async def test_no_more_runs_at_once_than_there_are_places_and_no_call_is_lost(
     worker_resources: Resources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,5 +137,5 @@ async def test_the_worker_reads_what_the_queue_wrote(resources: Resources) -> No
     worker = create_worker(resources)
     assert worker.job_deserializer is not None
     assert worker.job_deserializer(await redis.get(key))["f"] == WAKE.name
-    assert {WAKE.name, CHECK.name} <= set(worker.functions)
+    assert {WAKE.name, CHECK.name, ERRAND.name} <= set(worker.functions)
     assert worker.max_jobs > RUNS_AT_ONCE

@@ -54,14 +54,14 @@ async def test_a_policy_is_chosen_and_shown(world: World, superuser: asyncpg.Con
 
 
 @pytest.mark.parametrize(
-    ("policy", "keys"),
+    ("policy", "match_keys"),
     [("MATCH_USERNAME", ["NUMBER"]), ("MATCH_KEYS", []), ("MATCH_KEYS", ["EMAIL", "EMAIL"])],
 )
 async def test_keys_that_do_not_go_with_the_policy_are_refused(
-    world: World, superuser: asyncpg.Connection, policy: str, keys: list[str]
+    world: World, superuser: asyncpg.Connection, policy: str, match_keys: list[str]
 ) -> None:
     await add_integration(superuser, world.alpha_id)
-    answer = await choose(world.alpha, gid(world.alpha_id), policy, matchKeys=keys)
+    answer = await choose(world.alpha, gid(world.alpha_id), policy, matchKeys=match_keys)
     assert answer["integration"] is None
     assert [error["field"] for error in answer["userErrors"]] == [["input", "matchKeys"]]
     assert await superuser.fetchval("SELECT existing_accounts FROM integrations") is None

@@ -1,5 +1,6 @@
 """Integrations: connecting a tenant, keeping its secrets, trying the connection."""
 
+import json
 from datetime import date
 from typing import Any
 
@@ -7,6 +8,7 @@ import asyncpg
 import pytest
 
 from api.graphql.node import encode_id
+from domain.clock import utc_now
 from domain.secrets import KeyRing
 from tests.api.graphql.client import World
 from tests.api.graphql.seed import add_group, add_integration, add_school
@@ -142,13 +144,18 @@ async def test_a_tenant_does_not_choose_a_folder_of_the_server(world: World) -> 
     ]
 
 
-async def test_another_provider_does_not_take_the_place(
+async def test_another_provider_takes_the_place(
     world: World, superuser: asyncpg.Connection
 ) -> None:
-    await add_integration(superuser, world.alpha_id, provider="CLEVER")
+    integration_id = await add_integration(
+        superuser, world.alpha_id, provider="CLEVER", rostered_at=utc_now()
+    )
     data = await world.operator.run(CONFIGURE, input=of_alpha(world))
-    [error] = data["integrationConfigure"]["userErrors"]
-    assert (error["field"], error["code"]) == (["input", "provider"], "CONFLICT")
+    assert data["integrationConfigure"]["userErrors"] == []
+    [row] = await superuser.fetch("SELECT id, provider, former_provider FROM integrations")
+    assert tuple(row) == (integration_id, "ONEROSTER_CSV", "CLEVER")
+    told = await superuser.fetchval("SELECT details FROM audit_log")
+    assert json.loads(told)["former_provider"] == "CLEVER"
 
 
 async def test_each_provider_shows_what_it_is_set_to(

@@ -126,6 +126,9 @@ def test_lists_of_inputs_are_enumerations_or_bounded_where_they_are_read() -> No
     }
     assert lists == {
         "EligibilityInput.values",
+        "ExpectationsSetInput.classes",
+        "ExpectationsSetInput.schools",
+        "LicencesSetInput.schoolIds",
         "OneRosterInput.scopes",
         "RoleMapSetInput.entries",
         "SharingRuleInput.values",

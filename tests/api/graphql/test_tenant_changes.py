@@ -184,6 +184,14 @@ async def test_the_forecast_is_the_last_preflight_s_until_a_sync_is_applied(
         )
         assert await forecast() == needed
     await add_run(superuser, world.alpha_id, integration_id, state="FAILED")
+    await add_run(
+        superuser,
+        world.alpha_id,
+        integration_id,
+        mode="PREFLIGHT",
+        report={"licences": {"needed": 1}},
+        sharing_rules={"GRADE": ["01"]},
+    )
     assert await forecast() == 15
     await add_run(superuser, world.alpha_id, integration_id)
     assert await forecast() is None

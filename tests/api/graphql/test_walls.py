@@ -56,6 +56,16 @@ MUTATIONS = {
     "input: {tenantId: $id, rules: []}) { userErrors { field code message } } }",
     "RoleMapSetInput.tenantId": "mutation ($id: ID!) { found: roleMapSet("
     "input: {tenantId: $id, entries: []}) { userErrors { field code message } } }",
+    "TenantUpdateInput.tenantId": "mutation ($id: ID!) { found: tenantUpdate("
+    'input: {tenantId: $id, name: "X"}) { userErrors { field code message } } }',
+    "LicencesSetInput.tenantId": "mutation ($id: ID!) { found: licencesSet("
+    "input: {tenantId: $id}) { userErrors { field code message } } }",
+    "OnboardingApproveInput.tenantId": "mutation ($id: ID!) { found: onboardingApprove("
+    "input: {tenantId: $id, syncRunId: $id}) { userErrors { field code message } } }",
+    "OnboardingStepSetInput.tenantId": "mutation ($id: ID!) { found: onboardingStepSet("
+    "input: {tenantId: $id, step: TILE}) { userErrors { field code message } } }",
+    "ExpectationsSetInput.tenantId": "mutation ($id: ID!) { found: expectationsSet("
+    "input: {tenantId: $id}) { userErrors { field code message } } }",
     "SyncRunStartInput.tenantId": "mutation ($id: ID!) { found: syncRunStart("
     "input: {tenantId: $id}) { userErrors { field code message } } }",
     "ValidationErrorsRevalidateInput.tenantId": "mutation ($id: ID!) { found:"
@@ -65,6 +75,8 @@ MUTATIONS = {
 # What tests of their own try with foreign ids: they are of no tenant by themselves.
 INNER = {
     "SharingRulesSetInput.previewRunId",
+    "OnboardingApproveInput.syncRunId",
+    "LicencesSetInput.schoolIds",
     "MatchCandidateResolveInput.matchCandidateId",
     "MatchCandidateResolveInput.userId",
     "SyncRunUserInput.id",
@@ -286,6 +298,11 @@ ASKED = {
         MUTATIONS["SharingRulesPreviewInput.tenantId"],
         MUTATIONS["SharingRulesSetInput.tenantId"],
         MUTATIONS["RoleMapSetInput.tenantId"],
+        MUTATIONS["TenantUpdateInput.tenantId"],
+        MUTATIONS["LicencesSetInput.tenantId"],
+        MUTATIONS["OnboardingApproveInput.tenantId"],
+        MUTATIONS["OnboardingStepSetInput.tenantId"],
+        MUTATIONS["ExpectationsSetInput.tenantId"],
         'mutation { tenantCreate(input: {slug: "new", name: "New"}) { tenant { id } } }',
     ],
 }
@@ -324,8 +341,13 @@ async def test_a_token_that_starts_syncs_cannot_read_rosters_through_the_run(
     async with connected(app, "of-starter") as starter:
         data = await starter.run(query % "", id=global_id)
         assert data == {"syncRunStart": {"syncRun": {"state": "QUEUED"}}}
-        for edge in ("tenant { slug }", "changes { totalCount }", "hold { createdAt }",
-                     "validationErrors { totalCount }"):  # fmt: skip
+        for edge in (
+            "tenant { slug }",
+            "changes { totalCount }",
+            "hold { createdAt }",
+            "preflight { licences { used } }",
+            "validationErrors { totalCount }",
+        ):
             error = await starter.fail(query % edge, id=global_id)
             assert error["extensions"]["code"] == "FORBIDDEN"
         error = await starter.fail("{ viewer { tenant { users { totalCount } } } }")

@@ -52,7 +52,7 @@ async def state(desk: Desk) -> str:
 
 
 def let(monkeypatch: pytest.MonkeyPatch, handler: perform.Handler) -> None:
-    monkeypatch.setitem(perform.HANDLERS, KIND, handler)  # type: ignore[attr-defined]
+    monkeypatch.setitem(perform.HANDLERS, KIND, handler)
 
 
 async def add_school(session: AsyncSession, tenant_id: UUID) -> None:

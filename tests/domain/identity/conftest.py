@@ -1,6 +1,5 @@
 """A story for every test, and what is stored of its people, to the last byte."""
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
@@ -10,8 +9,6 @@ from domain.resources import Resources
 from domain.secrets import KeyRing
 from tests.builders import small_district
 from tests.domain.sync.stories import Story, new_story
-
-TellStory = Callable[[str], Awaitable[Story]]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from domain.clock import new_id
 from domain.errors import Conflict, InvalidInput, NotFound
 from domain.identity.merging import MembershipOutcome, ProgressOutcome, preview_merge
 from domain.training.models import TrainingSettings
-from tests.api.graphql.seed import insert
+from tests.api.graphql.seed import add_membership, insert
 from tests.domain.identity.people import (
     NOTHING,
     add_club,
@@ -193,6 +193,9 @@ async def test_a_person_who_is_not_rostered_is_merged_both_ways(story: Story) ->
     imported = await add_legacy_person(story, "old.ann", number="100", origin="IMPORT")
     rostered = (await story.ids("users"))["ann"]
     group_id = await add_club(story, imported)
+    # Both are in g1: the provider's membership goes on, whoever is kept.
+    shared = (await story.ids("groups"))["g1"]
+    await add_membership(story.see, story.tenant_id, imported, shared, origin="IMPORT")
     await earn(story, imported, group_id, lessons=9)
     before = await everything(story)
     for kept, merged in ((imported, rostered), (rostered, imported)):

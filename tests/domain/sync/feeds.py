@@ -101,10 +101,9 @@ def _is_picked(record: Record, record_type: RecordType, picks: Picks) -> bool:
     match record:
         case User() if record.number in picks.numbers:
             return True
-        case Enrollment() if (
-            record.user_source_id in picks.memberships_of.get(RecordType.USER, ())
-            or record.group_source_id in picks.memberships_of.get(RecordType.GROUP, ())
-        ):
+        case Enrollment() if record.user_source_id in picks.memberships_of.get(
+            RecordType.USER, ()
+        ) or record.group_source_id in picks.memberships_of.get(RecordType.GROUP, ()):
             return True
     return record.source_id in picks.of(record_type)
 

@@ -1,82 +1,35 @@
 """Undoing a run: what was there before is there again, byte for byte, or nothing is touched."""
 
 import json
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
 
-from domain.clock import new_id, utc_now
-from domain.errors import Conflict, NotFound
-from domain.people.callers import Caller
+from domain.clock import utc_now
 from domain.roster.records import RecordType
 from domain.roster.source import Provider
 from domain.sync.apply import PlanStale
+from domain.sync.cancelling import cancel_run
 from domain.sync.context import RunContext
 from domain.sync.matches import Decision, MatchDecision, resolve_match
 from domain.sync.models import SyncMode, SyncRun, SyncRunState
-from domain.sync.reverting import revert_run
 from domain.sync.run import work
 from domain.sync.undoing import undo
 from tests.api.graphql.seed import add_group, add_school, add_user, insert
-from tests.domain.sync.conftest import TellStory
 from tests.domain.sync.feeds import small_feed
+from tests.domain.sync.reverts import (
+    ADMINISTRATOR,
+    dump,
+    request_revert,
+    require_as_before,
+    require_refused,
+    revert,
+)
 from tests.domain.sync.stories import Story, numbers, totals
 from tests.sources import open_source
 
 pytestmark = pytest.mark.anyio
-
-ADMINISTRATOR = Caller(actor="token of Ada", name="Ada")
-WATCHED = (
-    "schools",
-    "terms",
-    "courses",
-    "groups",
-    "users",
-    "school_affiliations",
-    "memberships",
-    "membership_spans",
-    "training_settings",
-    "progress",
-    "external_keys",
-    "match_candidates",
-)
-Dump = dict[str, dict[str, dict[str, Any]]]
-# Who was brought back and is archived again was so by another run, and at another time.
-ARCHIVED = ("archived_at", "archived_by_run_id")
-
-
-async def request_revert(story: Story, run_id: UUID) -> SyncRun:
-    async with story.api.transaction(story.tenant_id) as session:
-        return await revert_run(
-            session, tenant_id=story.tenant_id, run_id=run_id, caller=ADMINISTRATOR, now=utc_now()
-        )
-
-
-async def revert(story: Story, run: SyncRun) -> SyncRun:
-    requested = await request_revert(story, run.id)
-    assert await work(story.worker, open_source, story.keys) == requested.id
-    return await story.read_run(requested.id)
-
-
-async def dump(story: Story) -> Dump:
-    """Every row of the tenant's, as it is, by what it is known by."""
-    rows = {}
-    for table in WATCHED:
-        found = await story.see.fetch(
-            f"SELECT to_jsonb(r) AS row FROM {table} r WHERE tenant_id = $1",  # noqa: S608 - our own table
-            story.tenant_id,
-        )
-        values = [json.loads(row["row"]) for row in found]
-        rows[table] = {
-            str(value.get("id") or sorted((k, v) for k, v in value.items() if k != "position")): (
-                value
-            )
-            for value in values
-        }
-    return rows
 
 
 async def archived(story: Story) -> set[str]:
@@ -139,31 +92,6 @@ async def eventful_night(story: Story) -> SyncRun:
     district.user("eve", "eve", orgSourcedIds="s1", givenName="Evelyn")
     district.enroll("e6", "eve", "g3", beginDate="2026-10-01")
     return await story.night()
-
-
-async def require_as_before(story: Story, before: Dump, run: SyncRun, reverted: SyncRun) -> None:
-    """Every row is as it was; what the run has made is archived, and otherwise left out."""
-    after = await dump(story)
-    made = {
-        key
-        for rows in after.values()
-        for key, row in rows.items()
-        if row.get("created_by_run_id") == str(run.id)
-    }
-    for key, row in ((key, row) for rows in after.values() for key, row in rows.items()):
-        assert key not in made or row["archived_by_run_id"] == str(reverted.id)
-    for table, rows in after.items():
-        left = {
-            key: row
-            for key, row in rows.items()
-            if not made & {key, row.get("user_id"), row.get("membership_id")}
-        }
-        assert left.keys() == before[table].keys(), table
-        for key, row in left.items():
-            former = before[table][key]
-            if former.get("archived_at") and row["archived_by_run_id"] == str(reverted.id):
-                former = {**former, **{name: row[name] for name in ARCHIVED}}
-            assert row == former, table
 
 
 async def test_a_night_is_undone_byte_for_byte(story: Story) -> None:
@@ -249,152 +177,6 @@ async def test_the_undoing_tells_what_it_did(story: Story) -> None:
     ]
 
 
-async def require_refused(story: Story, run_id: UUID, message: str) -> None:
-    """With nothing changed, and no run that waits."""
-    before = await dump(story)
-    with pytest.raises(Conflict, match=message):
-        await request_revert(story, run_id)
-    assert await dump(story) == before
-    reverts = "SELECT count(*) FROM sync_runs WHERE mode = 'REVERT' AND state = 'QUEUED'"
-    assert await story.see.fetchval(reverts) == 0
-
-
-async def test_what_has_changed_nothing_is_not_undone(story: Story) -> None:
-    await story.night()
-    preflight = await story.preview()
-    await require_refused(story, preflight.id, "the preflight ended SUCCEEDED")
-    quiet = await story.night()
-    await require_refused(story, quiet.id, "the run changed nothing")
-    for state in ("HELD", "FAILED", "CANCELLED"):
-        await story.see.execute("UPDATE sync_runs SET state = $2 WHERE id = $1", quiet.id, state)
-        await require_refused(story, quiet.id, f"the run ended {state}")
-    with pytest.raises(NotFound):
-        await request_revert(story, new_id())
-
-
-async def test_a_run_is_undone_once_and_its_undoing_is_not_undone(story: Story) -> None:
-    run = await story.night()
-    reverted = await revert(story, run)
-    await require_refused(story, run.id, f"undone already, by run {reverted.id}")
-    await require_refused(story, reverted.id, "This run has undone another one")
-
-
-async def test_nothing_is_undone_while_another_run_waits_or_is_under_way(story: Story) -> None:
-    run = await story.night()
-    waiting = await story.request()
-    await require_refused(story, waiting.run.id, "The run is not over yet")
-    await require_refused(story, run.id, "A run of mode FULL is waiting or under way")
-
-
-async def test_what_was_changed_is_kept_for_so_long_only(story: Story) -> None:
-    run = await story.night()
-    async with story.worker.transaction() as session:
-        dropped = await session.scalar(
-            text("SELECT drop_sync_changes(:before)"), {"before": utc_now() + timedelta(days=99)}
-        )
-    assert dropped == 2
-    await require_refused(story, run.id, "not kept any more")
-
-
-async def test_what_later_runs_have_changed_is_not_undone(story: Story) -> None:
-    await story.night()
-    for name in ("ann", "bob", "cid", "dee"):
-        story.district.users.change(name, familyName="Bowyer")
-    run = await story.night()
-    story.district.users.change("ann", grades="10")
-    later = await story.night()
-    await require_refused(story, run.id, "^1 record has changed since.*: USER ann. Undo the later")
-    for name in ("bob", "cid", "dee"):
-        story.district.users.change(name, familyName="Cooper")
-    last = await story.night()
-    await require_refused(
-        story, run.id, r"^4 records have changed .*: USER ..., USER ..., USER ..., 1 more\."
-    )
-    for each in (last, later, run):
-        assert (await revert(story, each)).state is SyncRunState.SUCCEEDED
-    ann = await story.user("ann")
-    assert (ann["family_name"], ann["grades"]) == ("Archer", ["09"])
-
-
-async def test_later_runs_that_have_changed_others_do_not_matter(story: Story) -> None:
-    await story.night()
-    story.district.users.change("ann", givenName="Anna")
-    run = await story.night()
-    story.district.users.change("dee", givenName="Deirdre")
-    story.district.user("fay", "fay")
-    await story.night()
-    await revert(story, run)
-    rows = [(await story.user(name))["given_name"] for name in ("ann", "dee", "fay")]
-    assert rows == ["Ann", "Deirdre", "Fay"]
-
-
-async def test_what_later_runs_have_put_into_a_new_group_is_not_left_without_it(
-    story: Story,
-) -> None:
-    await story.night()
-    story.district.group("g3", "Choir", school="s1")
-    run = await story.night()
-    story.district.enroll("e6", "ann", "g3")
-    await story.night()
-    await require_refused(story, run.id, "^1 record has .*: MEMBERSHIP ann in g3.")
-
-
-async def test_nobody_comes_back_into_a_group_that_has_gone_since(story: Story) -> None:
-    await story.night()
-    taken = story.district.enrollments.take("e5")
-    run = await story.night()
-    story.district.classes.take("g2")
-    story.district.enrollments.take("e4")
-    await story.night()
-    await require_refused(story, run.id, "^1 record has .*: MEMBERSHIP dee in g2.")
-    assert taken["classSourcedId"] == "g2"
-
-
-async def test_nobody_comes_back_to_a_username_that_is_taken(story: Story) -> None:
-    await story.night()
-    story.district.users.take("cid")
-    story.district.enrollments.take("e3")
-    run = await story.night()
-    story.district.user("fay", "CID")
-    await story.night()
-    await require_refused(story, run.id, "^1 record has .*: USER cid.")
-
-
-async def test_people_who_were_made_one_since_are_not_undone(story: Story) -> None:
-    await story.night()
-    story.district.users.change("ann", givenName="Anna")
-    run = await story.night()
-    users = await story.ids("users")
-    await story.see.execute(
-        "INSERT INTO people_merges (tenant_id, kept_id, merged_id, created_by)"
-        " VALUES ($1, $2, $3, 'x')",
-        story.tenant_id,
-        users["ann"],
-        users["cid"],
-    )
-    await require_refused(story, run.id, "^1 record has .*: USER ann.")
-    await story.see.execute("UPDATE people_merges SET undone_at = now()")
-    assert (await revert(story, run)).state is SyncRunState.SUCCEEDED
-
-
-async def test_what_has_changed_while_the_undoing_waited_fails_it(story: Story) -> None:
-    await story.night()
-    story.district.users.change("ann", givenName="Anna")
-    run = await story.night()
-    requested = await request_revert(story, run.id)
-    await story.see.execute("UPDATE users SET archived_at = now() WHERE source_id = 'ann'")
-    before = await dump(story)
-    await work(story.worker, open_source, story.keys)
-    failed = await story.read_run(requested.id)
-    assert (failed.state, failed.failure_code) == (SyncRunState.FAILED, "RUN_REVERT_REFUSED")
-    assert failed.failure_message is not None
-    assert failed.failure_message.startswith("1 record has changed since")
-    assert await dump(story) == before
-    assert await story.changes(failed) == []
-    await story.see.execute("UPDATE users SET archived_at = NULL WHERE source_id = 'ann'")
-    assert (await revert(story, run)).state is SyncRunState.SUCCEEDED
-
-
 async def test_a_worker_that_dies_in_any_phase_leaves_an_undoing_that_another_ends(
     story: Story,
 ) -> None:
@@ -448,13 +230,6 @@ async def test_a_paused_integration_can_be_undone(story: Story) -> None:
     assert (await revert(story, run)).state is SyncRunState.SUCCEEDED
     # A delta would not say again what was undone.
     assert await story.see.fetchval("SELECT cursors::text FROM integrations") == "{}"
-
-
-async def test_another_tenant_s_run_is_not_there(story: Story, tell: TellStory) -> None:
-    other = await tell("beta")
-    run = await other.night()
-    with pytest.raises(NotFound):
-        await request_revert(story, run.id)
 
 
 async def add_legacy(story: Story) -> None:
@@ -560,3 +335,37 @@ async def test_who_got_another_id_has_the_former_one_again(story: Story) -> None
     again = await story.run(opener=feed.open)
     assert again.state.value.startswith("SUCCEEDED")
     assert (await story.user("ann2"))["id"] == UUID(match["candidate_ids"][0])
+
+
+async def test_what_waited_is_not_undone_with_what_was_applied(story: Story) -> None:
+    for number in range(40):
+        story.district.user(f"u{number}", f"u{number}")
+    await story.night()
+    before = await dump(story)
+    story.district.users.change("ann", givenName="Anna")
+    for number in range(20):
+        story.district.users.take(f"u{number}")
+    run = await story.night()
+    assert run.state is SyncRunState.SUCCEEDED_WITH_HOLD
+    assert totals(run) == {"created": 0, "updated": 1, "archived": 0, "restored": 0}
+    reverted = await revert(story, run)
+    assert totals(reverted) == {"created": 0, "updated": 1, "archived": 0, "restored": 0}
+    assert await dump(story) == before
+
+
+async def test_neither_an_undoing_nor_a_cancelled_run_is_what_a_request_expects_to_read(
+    story: Story,
+) -> None:
+    run = await story.night()
+    await revert(story, run)
+    requested = await story.request()
+    assert requested.run.progress == {"read": 0, "expected": 16}
+    async with story.api.transaction(story.tenant_id) as session:
+        await cancel_run(
+            session,
+            tenant_id=story.tenant_id,
+            run_id=requested.run.id,
+            caller=ADMINISTRATOR,
+            now=utc_now(),
+        )
+    assert (await story.request()).run.progress == {"read": 0, "expected": 16}

@@ -1,4 +1,4 @@
-"""Records by name, from servers that cannot do all of it: nothing is gone that was not looked up."""
+"""Records by name, from servers that cannot do all of it: only what is looked up is gone."""
 
 import asyncio
 import json
@@ -95,6 +95,8 @@ def answering(answers: Answers):
     async def answer(request: Request) -> Response:
         path = request.path_params["path"]
         status, body = answers.get(path, (404, {}))
+        if request.query_params.get("offset", "0") != "0":
+            body = {path: []}
         return JSONResponse(body, status)
 
     base = "/ims/oneroster/v1p1"

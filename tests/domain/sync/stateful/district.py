@@ -5,7 +5,7 @@ so that nothing is taken for something else by chance.
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -17,6 +17,7 @@ TERMS = (
     Term(NOW, "This year", "term"),
     Term(PAST, "Last year", "term", date(2020, 8, 1), date(2021, 6, 1)),
 )
+Rename = Callable[[str], str]
 MOST_SCHOOLS, MOST_GROUPS, MOST_PEOPLE = 5, 9, 26
 
 
@@ -148,6 +149,26 @@ class District:
         mine, theirs = self.people[person].username, self.people[other].username
         self.change(person, username=theirs)
         self.change(other, username=mine)
+
+    def rename(self, school: Rename, group: Rename, person: Rename) -> None:
+        """Every id, and all that names it. Who is gone by then is gone."""
+        self.former.clear()
+        self.schools = {school(source_id): name for source_id, name in self.schools.items()}
+        self.classes = {
+            group(item.source_id): replace(
+                item, source_id=group(item.source_id), school=school(item.school)
+            )
+            for item in self.classes.values()
+        }
+        self.people = {
+            person(one.source_id): replace(
+                one,
+                source_id=person(one.source_id),
+                schools=tuple(school(name) for name in one.schools),
+                groups=tuple(group(name) for name in one.groups),
+            )
+            for one in self.people.values()
+        }
 
     def feed(self) -> Feed:
         return Feed(list(self._records()))

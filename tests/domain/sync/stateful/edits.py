@@ -79,7 +79,7 @@ def share_schools(district: District, first: int, second: int) -> None:
 
 
 def change_role(district: District, first: int, second: int) -> None:
-    roles = (("STUDENT",), ("STUDENT", "TEACHER"))
+    roles = (("STUDENT",), ("TEACHER",), ("STAFF",), ("STUDENT", "TEACHER"))
     district.change(nth(district.people, first), roles=roles[second % len(roles)])
 
 

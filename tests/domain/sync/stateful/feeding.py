@@ -1,7 +1,7 @@
 """A provider that fails midway, a worker that is killed midway."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
 import asyncpg
@@ -58,24 +58,42 @@ class WatchedDatabase(Database):
         return connection
 
 
-async def work_until(
-    database: Database, work: Callable[[Database], "asyncio.Future[object]"], statements: int
-) -> bool:
-    """Cancel the work after so many statements of its run. Whether it came to that."""
+Work = Callable[[Database], "asyncio.Future[object]"]
+
+
+async def work_until(database: Database, work: Work, statements: int) -> bool:
+    """Kill the work after so many statements of its run. Whether it came to that."""
+    try:
+        await _work(database, work, statements, lambda task: task.cancel())
+    except asyncio.CancelledError:
+        return True
+    return False
+
+
+async def work_watched(
+    database: Database, work: Work, statements: int, act: Callable[[], Awaitable[None]]
+) -> None:
+    """Do something beside the work after so many statements of its run, if it gets there."""
+    beside: list[asyncio.Future[None]] = []
+    await _work(database, work, statements, lambda _: beside.append(asyncio.ensure_future(act())))
+    await asyncio.gather(*beside)
+
+
+async def _work(
+    database: Database,
+    work: Work,
+    statements: int,
+    act: Callable[["asyncio.Future[object]"], object],
+) -> None:
     left = statements
 
     def count_down() -> None:
         nonlocal left
         left -= 1
         if not left:
-            task.cancel()
+            act(task)
 
-    watched = WatchedDatabase(
-        database.engine, database.queue, database.url, database.role, count_down
+    task = work(
+        WatchedDatabase(database.engine, database.queue, database.url, database.role, count_down)
     )
-    task = asyncio.ensure_future(work(watched))
-    try:
-        await task
-    except asyncio.CancelledError:
-        return True
-    return False
+    await task

@@ -4,7 +4,7 @@ Nothing here was written from the SQL. A record is known by its type and the pro
 it holds are the values that a test can see. See `waiting` for what of a night waits.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -86,15 +86,18 @@ class Change(NamedTuple):
         """Whether it would do what was shown: the same act, and the same new values."""
         if self.action is not shown.action:
             return False
-        return self.action in (CREATE, ARCHIVE) or self._differing() == shown._differing()
+        return self.action in (CREATE, ARCHIVE) or self.differing == shown.differing
 
-    def _differing(self) -> dict[str, object]:
+    @property
+    def differing(self) -> dict[str, object]:
         old = self.old._asdict() if self.old else {}
         new = self.new._asdict()
         return {name: value for name, value in new.items() if old.get(name) != value}
 
 
 Plan = dict[Key, Change]
+Links = Mapping[Key, Key]
+"""Who the feed speaks of by another id than is stored: the id of the feed to the stored one."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,18 @@ class Ledger:
             elif change.old is not None:
                 rows[key] = Row(change.old, is_archived=change.action is RESTORE)
         return Ledger(rows)
+
+    def renamed(self, links: Links) -> "Ledger":
+        """The same records as the feed calls them; what they hold is as it was."""
+        return Ledger({renamed(key, links): row for key, row in self.rows.items()})
+
+
+def renamed(key: Key, links: Links) -> Key:
+    names = {former: following for following, former in links.items()}
+    if not isinstance(key.name, tuple):
+        return names.get(key, key)
+    user, group = (names.get(end, end) for end in ends_of(key))
+    return Key(MEMBERSHIP, (str(user.name), str(group.name), key.name[2]))
 
 
 def read_feed(feed: Feed) -> dict[Key, Values]:
@@ -201,22 +216,26 @@ def _good(values: Values, taken: Roster) -> Values | None:
 
 def ends_of(membership: Key) -> tuple[Key, Key]:
     """The person and the group."""
+    assert isinstance(membership.name, tuple)
     user, group, _ = membership.name
     return Key(USER, user), Key(GROUP, group)
 
 
-def plan_night(stored: Ledger, taken: Roster) -> Plan:
-    return dict(_changes(stored, taken))
+def plan_night(stored: Ledger, taken: Roster, linked: Collection[Key] = ()) -> Plan:
+    """What is `linked` gets another id at least."""
+    return dict(_changes(stored, taken, linked))
 
 
-def _changes(stored: Ledger, taken: Roster) -> Iterator[tuple[Key, Change]]:
+def _changes(
+    stored: Ledger, taken: Roster, linked: Collection[Key]
+) -> Iterator[tuple[Key, Change]]:
     for key, values in taken.items():
         row = stored.rows.get(key)
         if row is None:
             yield key, Change(CREATE, None, values)
         elif row.is_archived:
             yield key, Change(RESTORE, row.values, values)
-        elif row.values != values:
+        elif row.values != values or key in linked:
             yield key, Change(UPDATE, row.values, values)
     for key, row in stored.rows.items():
         if not row.is_archived and key not in taken:

@@ -1,4 +1,4 @@
-"""What people do here between nights: their settings, progress and names, and the tenant's terms."""
+"""What people do here between nights: settings, progress and names, and the tenant's terms."""
 
 from dataclasses import dataclass, field
 from uuid import UUID

@@ -1,6 +1,7 @@
 """Random nights, faults and decisions: what is stored is what the model says, all the time."""
 
 import itertools
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import pytest
@@ -11,7 +12,9 @@ from domain.roster.records import RecordType
 from domain.roster.source import Provider
 from tests.domain.sync.conftest import TellStory
 from tests.domain.sync.stateful.edits import EDITS, Edit
+from tests.domain.sync.stateful.identity import churn, switch
 from tests.domain.sync.stateful.trial import Trial
+from tests.domain.sync.stateful.undoing import cancelled_night, revert
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -23,6 +26,8 @@ SETTINGS = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+TYPES = list(RecordType)
+Act = Callable[[Trial, int], Awaitable[None]]
 _slugs = itertools.count(1)
 
 
@@ -34,34 +39,23 @@ class Step(NamedTuple):
     number: int
 
 
-def acts() -> st.SearchStrategy[str]:
-    usual = ["night"] * 6 + ["approve"] * 4 + ["discard", "preflight"]
-    return st.sampled_from([*usual, "fault", "kill", "kill", "empty"])
-
-
+ACTS: dict[str, tuple[int, Act]] = {
+    "night": (6, lambda trial, _: trial.night()),
+    "approve": (5, lambda trial, _: trial.approve()),
+    "discard": (1, lambda trial, _: trial.discard()),
+    "preflight": (1, lambda trial, _: trial.preflight()),
+    "fault": (1, lambda trial, number: trial.failing_night(1 + number % 8)),
+    "kill": (2, lambda trial, number: trial.killed_night(number)),
+    "cancel": (2, cancelled_night),
+    "empty": (1, lambda trial, number: trial.night(empty=TYPES[number % len(TYPES)])),
+    "revert": (3, revert),
+    "switch": (1, switch),
+    "churn": (1, churn),
+}
+"""What is done, with how often it is among the others."""
+names = st.sampled_from([name for name, (weight, _) in ACTS.items() for _ in range(weight)])
 edits = st.builds(Edit, st.sampled_from(sorted(EDITS)), st.integers(0, 40), st.integers(0, 40))
-steps = st.builds(Step, st.lists(edits, max_size=6), acts(), st.integers(1, 120))
-
-
-async def perform(trial: Trial, step: Step) -> None:
-    for edit in step.edits:
-        await edit.make(trial)
-    match step.act:
-        case "night":
-            await trial.night()
-        case "approve":
-            await trial.approve()
-        case "discard":
-            await trial.discard()
-        case "preflight":
-            await trial.preflight()
-        case "fault":
-            await trial.failing_night(1 + step.number % 8)
-        case "kill":
-            await trial.killed_night(step.number)
-        case "empty":
-            types = list(RecordType)
-            await trial.night(empty=types[step.number % len(types)])
+steps = st.builds(Step, st.lists(edits, max_size=6), names, st.integers(1, 120))
 
 
 @SETTINGS
@@ -72,5 +66,7 @@ async def test_what_is_stored_is_what_the_model_says(tell: TellStory, story: lis
     await trial.set_limits(trial.terms.limits)
     await trial.night()
     for step in story:
-        await perform(trial, step)
+        for edit in step.edits:
+            await edit.make(trial)
+        await ACTS[step.act][1](trial, step.number)
     await trial.same_again()

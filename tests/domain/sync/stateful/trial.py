@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -20,8 +21,11 @@ from tests.domain.sync.stateful.ledger import (
     Change,
     Key,
     Ledger,
+    Links,
+    Plan,
     plan_night,
     read_feed,
+    renamed,
     take,
 )
 from tests.domain.sync.stateful.local import LocalEdits
@@ -44,28 +48,52 @@ class Waiting(NamedTuple):
     shown: Approved
 
 
+class Done(NamedTuple):
+    """What a run has changed, to be undone."""
+
+    run_id: UUID
+    changed: Plan
+
+
 @dataclass
 class Trial(LocalEdits):
     district: District = field(default_factory=first_district)
     ledger: Ledger = field(default_factory=Ledger)
     waiting: Waiting | None = None
+    done: list[Done] = field(default_factory=list)
+    began: UUID | None = None
+    """The run that took over first; without one nothing is taken over unseen."""
 
     def feed(self, empty: RecordType | None = None) -> PagedFeed:
         feed = self.district.feed()
         return PagedFeed((without_type(feed, empty) if empty else feed).records)
 
-    def foresee(self, feed: PagedFeed, approved: Approved | None = None) -> Judgement:
-        """What the model says of a night with this feed."""
+    def foresee(
+        self,
+        feed: PagedFeed,
+        approved: Approved | None = None,
+        *,
+        links: Links = MappingProxyType({}),
+    ) -> Judgement:
+        """What the model says of a night with this feed.
+
+        `links` are those that are recognised under other ids, which takes an approval.
+        """
         named = {key.type for key in read_feed(feed)}
         stored = {key.type for key, row in self.ledger.rows.items() if not row.is_archived}
-        terms = self.terms._replace(empty=stored - named, seniority=self.ids)
-        plan = plan_night(self.ledger, take(feed, self.ledger))
-        return judge(self.ledger, plan, terms, approved or {})
+        ledger = self.ledger.renamed(links)
+        terms = self.terms._replace(
+            empty=stored - named,
+            seniority=self.ids,
+            is_unseen=bool(links) or (self.began is None and bool(self.ids)),
+        )
+        plan = plan_night(ledger, take(feed, ledger), links)
+        return judge(ledger, plan, terms, approved or {})
 
     async def night(self, *, empty: RecordType | None = None) -> None:
         feed = self.feed(empty)
         judgement = self.foresee(feed)
-        await self._expect(await self.story.run(opener=feed.open), judgement)
+        await self.expect(await self.story.run(opener=feed.open), judgement)
 
     async def preflight(self) -> None:
         """It shows what a night would do, and does nothing."""
@@ -73,7 +101,7 @@ class Trial(LocalEdits):
         judgement = self.foresee(feed)
         run = await self.story.run(SyncMode.PREFLIGHT, opener=feed.open)
         assert run.state in (SyncRunState.SUCCEEDED, SyncRunState.SUCCEEDED_WITH_ERRORS)
-        await self._expect_numbers(run, judgement)
+        await self.expect_numbers(run, judgement)
         await self.expect_stored()
 
     async def failing_night(self, page: int) -> None:
@@ -99,7 +127,7 @@ class Trial(LocalEdits):
                 self.tenant_id,
             )
             await work(self.story.worker, feed.open, self.story.keys)
-        await self._expect(await self.story.read_run(requested.run.id), judgement)
+        await self.expect(await self.story.read_run(requested.run.id), judgement)
 
     async def approve(self) -> None:
         """Let go what waits; the feed may have changed since."""
@@ -109,6 +137,10 @@ class Trial(LocalEdits):
             return
         feed = self.feed()
         judgement = self.foresee(feed, self.waiting.shown)
+        await self.expect(await self.ask_approval(feed), judgement)
+
+    async def ask_approval(self, feed: PagedFeed) -> SyncRun:
+        assert self.waiting is not None
         async with self.story.api.transaction(self.tenant_id) as session:
             requested = await approve_run(
                 session,
@@ -118,7 +150,13 @@ class Trial(LocalEdits):
                 now=utc_now(),
             )
         assert await work(self.story.worker, feed.open, self.story.keys) == requested.run.id
-        await self._expect(await self.story.read_run(requested.run.id), judgement)
+        return await self.story.read_run(requested.run.id)
+
+    def rename(self, links: Links) -> None:
+        """What is stored is known by other ids from now on, and is the same."""
+        self.ledger = self.ledger.renamed(links)
+        self.ids = {renamed(key, links): row_id for key, row_id in self.ids.items()}
+        self.done.clear()
 
     async def discard(self) -> None:
         if self.waiting is None:
@@ -147,36 +185,42 @@ class Trial(LocalEdits):
         await self.night()
         assert await observe_places(self.story.see, self.tenant_id) == places
 
-    async def _expect(self, run: SyncRun, judgement: Judgement) -> None:
+    async def expect(self, run: SyncRun, judgement: Judgement) -> None:
         """That a run which planned did what the model says, and waits for what it says."""
         assert run.failure_message is None
         self.ledger = self.ledger.after(judgement.goes_on)
+        self.done.append(Done(run.id, judgement.goes_on))
+        if run.state is not SyncRunState.HELD:
+            self.began = self.began or run.id
         await self.expect_stored()
         assert await self._waiting_of(run) == {
             (key.type, change.action, key.name)
             for key, change in judgement.waits.items()
             if key.type is not MEMBERSHIP
         }
-        await self._expect_numbers(run, judgement)
+        await self.expect_numbers(run, judgement)
         if not judgement.waits:
             assert run.state in (SyncRunState.SUCCEEDED, SyncRunState.SUCCEEDED_WITH_ERRORS)
         elif judgement.goes_on:
             assert run.state is SyncRunState.SUCCEEDED_WITH_HOLD
         else:
             assert run.state is SyncRunState.HELD
-        await self._expect_hold(run, judgement)
+        await self.expect_hold(run, judgement)
 
     async def _waiting_of(self, run: SyncRun) -> set[object]:
         return set(await observe_waiting(self.story.see, self.tenant_id, run.id))
 
-    async def _expect_numbers(self, run: SyncRun, judgement: Judgement) -> None:
+    async def expect_numbers(self, run: SyncRun, judgement: Judgement) -> None:
         waits = count(judgement.waits)
         for name, expected in count(judgement.goes_on).items():
             counted = run.counts[name.value]
             found = {number: counted.get(number, 0) for number in (*NUMBERS, "held")}
             assert (name, found) == (name, expected | {"held": sum(waits[name].values())})
 
-    async def _expect_hold(self, run: SyncRun, judgement: Judgement) -> None:
+    async def is_open(self, run_id: UUID) -> bool:
+        return await observe_reasons(self.story.see, run_id) is not None
+
+    async def expect_hold(self, run: SyncRun, judgement: Judgement) -> None:
         """There is one hold at most that has not ended: that of this run."""
         open_holds = await self.story.see.fetch(
             "SELECT run_id FROM holds WHERE tenant_id = $1 AND ended_at IS NULL", self.tenant_id
@@ -193,7 +237,7 @@ class Trial(LocalEdits):
             for key in observed.rows.keys() | self.ledger.rows.keys()
             if observed.rows.get(key) != self.ledger.rows.get(key)
         }
-        assert wrong == {}
+        assert not wrong, wrong
         assert {key: observed.ids[key] for key in self.ids} == self.ids
         self.ids = observed.ids
         await self.expect_local()

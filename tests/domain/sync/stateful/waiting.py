@@ -5,7 +5,8 @@ school, too many updates, an empty type, a vanished school, a student who become
 and whatever needs something that waits.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
@@ -55,14 +56,15 @@ class Terms(NamedTuple):
     """What a tenant has agreed to, and how a night is.
 
     `empty` are the collections that came out empty though something of them is stored.
-    `seniority` is who was stored first.
+    `seniority` is who was stored first. `is_unseen`: ids are new, and nobody has looked at it.
     """
 
     limits: Limits
     licences: int | None = None
     holds_everything: bool = False
-    empty: Set[RecordType] = frozenset()
+    empty: AbstractSet[RecordType] = frozenset()
     seniority: Mapping[Key, UUID] = MappingProxyType({})
+    is_unseen: bool = False
 
 
 class Judgement(NamedTuple):
@@ -78,7 +80,7 @@ def judge(stored: Ledger, plan: Plan, terms: Terms, approved: Mapping[Key, Chang
     found: dict[Key, Code] = {}
     for key, code in _find(stored, plan, terms):
         found.setdefault(key, code)
-    if (terms.holds_everything and found) or (terms.empty & {TERM, COURSE}):
+    if terms.is_unseen or (terms.holds_everything and found) or (terms.empty & {TERM, COURSE}):
         found = dict.fromkeys(plan, Code.HOLD_DEPENDS) | found
     for key, change in plan.items():
         if key in found and key in approved and change.is_shown_as(approved[key]):
@@ -194,9 +196,7 @@ def has_ended(stored: Ledger, key: Key) -> bool:
     return isinstance(values, GroupValues) and PAST in values.terms
 
 
-def _without_seats(
-    stored: Ledger, plan: Plan, terms: Terms, waits: Mapping[Key, Code]
-) -> set[Key]:
+def _without_seats(stored: Ledger, plan: Plan, terms: Terms, waits: Mapping[Key, Code]) -> set[Key]:
     """Nobody who is there loses a seat; then who was here before, then in the feed's order."""
     if terms.licences is None:
         return set()
