@@ -14,8 +14,7 @@ from api.graphql.permissions import MayAdminister
 from api.graphql.targets import INPUT, tenant_of
 from domain.clock import utc_now
 from domain.errors import DomainError
-from domain.tenants.service import get_tenant
-from domain.validation.requirements import (
+from domain.integrations.requirements import (
     MOST_DOMAINS,
     RequirementName,
     check_domains,
@@ -23,6 +22,7 @@ from domain.validation.requirements import (
     enabled_requirements,
     set_requirements,
 )
+from domain.tenants.service import get_tenant
 
 describe(
     RequirementName,

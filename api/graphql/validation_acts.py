@@ -16,7 +16,7 @@ from api.graphql.validation import ValidationError
 from domain.clock import utc_now
 from domain.errors import DomainError, InvalidInput, NotFound
 from domain.people.callers import Caller
-from domain.validation.acceptance import MOST_IDS, MOST_NOTE, Chosen, accept_errors, reopen_errors
+from domain.sync.acceptance import MOST_IDS, MOST_NOTE, Chosen, accept_errors, reopen_errors
 from domain.validation.codes import Code
 
 SHOWN = 100

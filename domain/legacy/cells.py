@@ -1,7 +1,7 @@
 """What may stand in a cell: each function reads one, or raises ValueError with a sentence."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -50,13 +50,13 @@ def _number(least: int, most: int, cell: str) -> int:
 
 
 def word_of(enumeration: type[StrEnum]) -> Read:
-    return partial(_word, enumeration)
+    return partial(_word, tuple(enumeration))
 
 
-def _word(enumeration: type[StrEnum], cell: str) -> str:
+def _word(words: Sequence[str], cell: str) -> str:
     word = cell.upper().replace(" ", "_").replace("-", "_")
-    if word not in set(enumeration):
-        raise ValueError(f"{shown(cell)} is none of: {', '.join(enumeration)}.")
+    if word not in words:
+        raise ValueError(f"{shown(cell)} is none of: {', '.join(words)}.")
     return word
 
 

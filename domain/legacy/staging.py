@@ -20,6 +20,8 @@ _RECORDS = {"SCHOOL": "schools", "GROUP": "groups", "USER": "users"}
 
 
 async def create_tables(connection: asyncpg.Connection, tenant_id: UUID) -> None:
+    # Whole sets are joined here, and statistics of tables that were filled just now are wrong.
+    await connection.execute("SET LOCAL enable_nestloop = off")
     await connection.execute(
         "CREATE TEMPORARY TABLE legacy_errors"
         " (file text, line int, column_name text, message text) ON COMMIT DROP;"

@@ -112,6 +112,8 @@ class User(Rostered, Base):
         from_provider(),
         UniqueConstraint("tenant_id", "username_key", deferrable=True, initially="DEFERRED"),
         tenant_key("merged_into_id", table="users"),
+        # Every night asks whether anybody is left from before rostering.
+        Index("ix_users_legacy", "tenant_id", postgresql_where=text("origin = 'LEGACY'")),
     )
 
     username: Mapped[str | None]

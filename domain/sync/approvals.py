@@ -65,9 +65,13 @@ async def find_approval(context: RunContext, connection: asyncpg.Connection) -> 
 async def _is_first_and_harmless(
     context: RunContext, connection: asyncpg.Connection, requested_by: str
 ) -> bool:
-    """An operator at the command line approves by asking, where nobody is there yet to be lost."""
+    """An operator at the command line approves by asking, where nobody is there yet to be lost.
+
+    Administrators and staff that were imported are never touched by a sync.
+    """
     return requested_by == COMMAND_LINE.actor and not await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM users WHERE tenant_id = $1)", context.tenant_id
+        "SELECT EXISTS (SELECT FROM users WHERE tenant_id = $1 AND origin <> 'IMPORT')",
+        context.tenant_id,
     )
 
 

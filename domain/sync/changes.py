@@ -64,11 +64,11 @@ async def tell_what_waits(context: RunContext, connection: asyncpg.Connection) -
     is_preflight = context.mode is SyncMode.PREFLIGHT
     for record_type in RecordType:
         work = context.staging.work(record_type)
-        held = await connection.fetchval(
-            f"SELECT count(*) FROM {work} WHERE held_by IS NOT NULL AND action <> 'CREATE'"
-        )
-        if held:
-            await allow_nested_loops(connection, held)
+        if await connection.fetchval(
+            f"SELECT EXISTS (SELECT FROM {work} WHERE held_by IS NOT NULL AND action <> 'CREATE')"
+        ):
+            # Without nested loops: of what this transaction has written there are no statistics.
+            await allow_nested_loops(connection, None)
             await connection.execute(
                 f"UPDATE sync_changes c SET held_by = w.held_by FROM {work} w"
                 " WHERE c.tenant_id = $1 AND c.run_id = $2 AND c.record_type = $3"
@@ -77,7 +77,6 @@ async def tell_what_waits(context: RunContext, connection: asyncpg.Connection) -
                 context.run_id,
                 record_type.value,
             )
-            await allow_nested_loops(connection, None)
     for entity in ENTITIES:
         names = _NAMES.get(entity.record_type, _NAME)
         await connection.execute(

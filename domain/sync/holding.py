@@ -23,7 +23,6 @@ from domain.sync.marks import concerned
 from domain.sync.models import SyncMode
 from domain.validation.codes import Code
 
-
 LEADING = (
     Code.HOLD_FIRST_SYNC,
     Code.ID_CHURN,

@@ -6,12 +6,12 @@ first run after the correction takes them over.
 
 from typing import NamedTuple
 
+from domain.integrations.requirements import RequirementName
 from domain.roster.records import RecordType
 from domain.sync.entities import USERS
 from domain.sync.rules import SAID, Finding, Rules, note, reject
 from domain.sync.staging import MAPPED
 from domain.validation.codes import Code, Severity
-from domain.validation.requirements import RequirementName
 
 OWN = "'USER ' || s.source_id"
 _IS_STUDENT = "s.roles @> '{STUDENT}'"

@@ -99,11 +99,12 @@ $$ SELECT s.tenant_id, s.licence_order::text, s.licence_school_ids,
    FROM subscriptions s WHERE s.tenant_id = ANY (p_ids) $$
 """,
     """
--- Uploads and downloads that nobody can use any more; the former hold files.
+-- Uploads and downloads that nobody can use any more, and errands whose answer was read long ago.
 CREATE FUNCTION delete_old_tickets(p_now timestamptz) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public AS
 $$ DELETE FROM uploads WHERE expires_at < p_now;
-   DELETE FROM exports WHERE expires_at < p_now $$
+   DELETE FROM exports WHERE expires_at < p_now;
+   DELETE FROM errands WHERE finished_at < p_now - interval '1 day' $$
 """,
 )
 FUNCTION_ROLES = {
@@ -228,6 +229,9 @@ def _add_columns() -> None:
         "users",
         ["tenant_id", "merged_into_id"],
         ["tenant_id", "id"],
+    )
+    op.create_index(
+        "ix_users_legacy", "users", ["tenant_id"], postgresql_where=sa.text("origin = 'LEGACY'")
     )
     # Whoever was synced before this needs no approval of a first sync any more.
     op.execute(
@@ -390,6 +394,7 @@ def downgrade() -> None:
         op.execute(f"REVOKE {grant}")
     for table in TENANT_TABLES:
         op.drop_table(table)
+    op.drop_index("ix_users_legacy", "users")
     op.drop_constraint(op.f("fk_users_tenant_id_merged_into_id"), "users", type_="foreignkey")
     op.drop_constraint(op.f("ck_sync_runs_mode"), "sync_runs")
     op.execute("UPDATE sync_runs SET mode = 'FULL' WHERE mode = 'REVERT'")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.clock import new_id
+from domain.clock import new_id, utc_now
 from domain.errands import perform
 from domain.errands.models import ErrandKind
 from domain.errands.perform import perform_errand
@@ -18,6 +19,7 @@ from domain.errands.service import request_errand, wait_for_errand
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound
 from domain.people.callers import COMMAND_LINE, Caller
 from domain.resources import Resources
+from domain.sync.retention import drop_what_is_old
 from tests.api.graphql.seed import add_integration, add_run, add_tenant
 from tests.domain.legacy.files import Desk
 
@@ -204,6 +206,27 @@ async def test_a_long_errand_is_not_taken_for_a_dead_workers(
     errand_id = await request(desk)
     assert await perform_errand(desk.worker)
     assert await answer(desk, errand_id) == {"claimed": 0}
+
+
+async def test_answers_and_files_are_not_kept_for_ever(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let(monkeypatch, echo)
+    await request(desk)
+    await perform_errand(desk.worker)
+    await request(desk)
+    await desk.upload(b"content")
+    now = utc_now()
+    left = []
+    for later in (timedelta(minutes=59), timedelta(hours=23), timedelta(hours=25)):
+        await drop_what_is_old(desk.worker, now=now + later)
+        left.append(
+            [
+                [row[0] for row in await desk.rows("SELECT state FROM errands ORDER BY id")],
+                await desk.see.fetchval("SELECT count(*) FROM uploads"),
+            ]
+        )
+    assert left == [[["DONE", "WAITING"], 1], [["DONE", "WAITING"], 0], [["WAITING"], 0]]
 
 
 async def test_an_errand_of_another_tenant_is_not_seen(

@@ -2,9 +2,9 @@
 
 import pytest
 
+from domain.integrations.requirements import RequirementName
 from domain.roster.records import RecordType
 from domain.sync.models import SyncRunState
-from domain.validation.requirements import RequirementName
 from tests.domain.sync.stories import Story, numbers, totals
 
 pytestmark = pytest.mark.anyio

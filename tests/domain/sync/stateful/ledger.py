@@ -121,7 +121,10 @@ class Ledger:
     def after(self, plan: Plan) -> "Ledger":
         rows = dict(self.rows)
         for key, change in plan.items():
-            rows[key] = Row(change.new, is_archived=change.action is ARCHIVE)
+            if change.action is ARCHIVE:
+                rows[key] = rows[key]._replace(is_archived=True)
+            else:
+                rows[key] = Row(change.new)
         return Ledger(rows)
 
     def without(self, plan: Plan) -> "Ledger":
@@ -137,6 +140,24 @@ class Ledger:
     def renamed(self, links: Links) -> "Ledger":
         """The same records as the feed calls them; what they hold is as it was."""
         return Ledger({renamed(key, links): row for key, row in self.rows.items()})
+
+    def pointing(self, links: Links) -> "Ledger":
+        """The same where what is stored names its schools as they are called now."""
+        names = {str(old.name): str(new.name) for new, old in links.items() if new.type is SCHOOL}
+        return Ledger(
+            {
+                key: row._replace(values=_pointing(row.values, names))
+                for key, row in self.rows.items()
+            }
+        )
+
+
+def _pointing(values: Values, names: Mapping[str, str]) -> Values:
+    if isinstance(values, GroupValues):
+        return values._replace(school=names.get(values.school, values.school))
+    if isinstance(values, UserValues):
+        return values._replace(schools=tuple(names.get(one, one) for one in values.schools))
+    return values
 
 
 def renamed(key: Key, links: Links) -> Key:

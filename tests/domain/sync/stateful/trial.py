@@ -154,7 +154,7 @@ class Trial(LocalEdits):
 
     def rename(self, links: Links) -> None:
         """What is stored is known by other ids from now on, and is the same."""
-        self.ledger = self.ledger.renamed(links)
+        self.ledger = self.ledger.renamed(links).pointing(links)
         self.ids = {renamed(key, links): row_id for key, row_id in self.ids.items()}
         self.done.clear()
 

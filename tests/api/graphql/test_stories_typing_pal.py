@@ -1,0 +1,193 @@
+"""Typing Pal's "replace": ClassLink takes over, and what was there before is archived, not merged."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from api.local import LocalServers
+from domain.secrets import KeyRing
+from tests.api.graphql.telling import Office, Servers, counted, open_office
+from tests.builders import CsvDistrict
+from tests.contract.providers import Opening, by_partner
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+BEFORE = {
+    "schools.csv": "id,name\ns1,North School\n",
+    "groups.csv": "id,school_id,name\ng1,s1,Typing 1\n",
+    "people.csv": (
+        "id,username,given_name,family_name,roles,school_ids\n"
+        "p1,mia.lee,Mia,Lee,student,s1\np2,tom.ray,Tom,Ray,student,s1\n"
+        "p3,ann.fox,Ann,Fox,teacher,s1\n"
+    ),
+    "memberships.csv": "person_id,group_id,role\np1,g1,student\np2,g1,student\np3,g1,teacher\n",
+    "settings.csv": "level,id,speed_target\nperson,p1,35\ngroup,g1,25\n",
+    "progress.csv": "person_id,group_id,lessons\np1,g1,42\np2,g1,7\n",
+}
+LOCAL = (
+    "SELECT p::text FROM progress p WHERE tenant_id = $1 UNION ALL"
+    " SELECT t::text FROM training_settings t WHERE tenant_id = $1 ORDER BY 1"
+)
+PREFLIGHT = """existingUsers { policy created ambiguous byOrigin { origin matched archived kept } }
+    schools { shared } classes { shared } usernames { legacySame legacyDifferent }
+    localData { outcome recordType count } wouldHold { code }"""
+
+
+def springfield() -> CsvDistrict:
+    """Mia and Tom have the usernames that they had before; Zoe is new."""
+    district = CsvDistrict()
+    district.school("north", "North School")
+    district.term("year", "2026-08-01", "2099-06-30")
+    for source_id, title in (("c1", "Typing 1"), ("c2", "Typing 2")):
+        district.group(source_id, title, school="north", termSourcedIds="year")
+    district.user("t-ann", "ann.fox", role="teacher", orgSourcedIds="north")
+    for source_id, username in (("s-mia", "mia.lee"), ("s-tom", "tom.ray"), ("s-zoe", "zoe.kim")):
+        district.user(source_id, username, orgSourcedIds="north", grades="04")
+        district.enroll(f"e-{source_id}", source_id, "c1")
+    district.enroll("e-ann-1", "t-ann", "c1", role="teacher")
+    district.enroll("e-ann-2", "t-ann", "c2", role="teacher")
+    return district
+
+
+@pytest.fixture
+async def classlink(tmp_path: Path) -> AsyncGenerator[Opening]:
+    with by_partner(springfield().write(tmp_path / "classlink")) as opening:
+        yield opening
+
+
+@pytest.fixture
+async def office(  # noqa: PLR0913 - fixtures
+    classlink: Opening,
+    local_servers: LocalServers,
+    database_url: dict[str, str],
+    superuser: asyncpg.Connection,
+    keys: KeyRing,
+    tmp_path: Path,
+) -> AsyncGenerator[Office]:
+    servers = Servers(local_servers, database_url, keys, superuser, tmp_path)
+    async with open_office(servers, classlink.hosts, "springfield", "Springfield USD") as opened:
+        yield opened
+
+
+async def states(office: Office) -> dict[str, str]:
+    data = await office.show("onboarding { steps { name state } }")
+    return {step["name"]: step["state"] for step in data["onboarding"]["steps"]}
+
+
+async def add_super_admin(office: Office) -> Any:
+    """The one account that is never managed in ClassLink."""
+    tenant_id = await office.see.fetchval("SELECT id FROM tenants")
+    return await office.see.fetchval(
+        "INSERT INTO users (tenant_id, origin, username, given_name, family_name, roles, grades,"
+        " is_enabled) VALUES ($1, 'IMPORT', 'super', 'Sue', 'Admin', '{DISTRICT_ADMIN}', '{}',"
+        " true) RETURNING id",
+        tenant_id,
+    )
+
+
+async def test_classlink_replaces_the_accounts_of_a_district(
+    office: Office, classlink: Opening, tmp_path: Path
+) -> None:
+    # A subscription with accounts, and what they have earned.
+    imported = await office.import_legacy(BEFORE)
+    assert (imported["settings"], imported["progress"], imported["errorCount"]) == (2, 2, 0)
+    await add_super_admin(office)
+    before = await office.rows(LOCAL)
+    old = await office.people("origin")
+    assert {name: person["origin"] for name, person in old.items()} == {
+        "mia.lee": "LEGACY", "tom.ray": "LEGACY", "ann.fox": "LEGACY", "super": "IMPORT"
+    }  # fmt: skip
+
+    # ClassLink is authorised to share, and our team sets provisioning up.
+    settings = {"tenantId": classlink.settings["tenant_id"]}
+    await office.do("integrationConfigure", provider="CLASSLINK", classLink=settings)
+    tested = await office.do("integrationTest", "steps { ok message }")
+    assert all(step["ok"] for step in tested["steps"])
+    refused = await office.ask("syncRunStart", mode="PREFLIGHT")
+    assert [error["field"] for error in refused["userErrors"]] == [["input", "existingAccounts"]]
+    await office.do("existingAccountsSet", policy="REPLACE")
+
+    # What enabling it will do is known before.
+    report = await office.preflight(PREFLIGHT)
+    assert report["existingUsers"] == {
+        "policy": "REPLACE", "created": 4, "ambiguous": 0,
+        "byOrigin": [{"origin": "LEGACY", "matched": 0, "archived": 3, "kept": 0}],
+    }  # fmt: skip
+    assert (report["schools"], report["classes"]) == ({"shared": 1}, {"shared": 2})
+    assert {item["recordType"]: item["count"] for item in report["localData"]}
+    assert await office.people("origin") == old
+
+    # Nothing is taken over that nobody has approved.
+    unasked = await office.sync()
+    assert unasked["state"] == "HELD"
+    assert unasked["hold"]["reasons"][0]["code"] == "HOLD_FIRST_SYNC"
+    assert await office.people("origin") == old
+    assert (await states(office))["APPROVED"] == "OPEN"
+    await office.do("onboardingApprove", syncRunId=report["id"])
+    first = await office.sync()
+    assert first["state"].startswith("SUCCEEDED")
+    assert counted(first, "USER") == {"created": 4, "archived": 3}
+
+    # The accounts are ClassLink's now; the former ones are archived with all that is theirs.
+    new = await office.people("origin")
+    assert {name: person["origin"] for name, person in new.items()} == {
+        "mia.lee": "PROVIDER", "tom.ray": "PROVIDER", "ann.fox": "PROVIDER",
+        "zoe.kim": "PROVIDER", "super": "IMPORT",
+    }  # fmt: skip
+    assert new["super"] == old["super"]
+    assert {person["id"] for person in await archived(office)} == {
+        person["id"] for name, person in old.items() if name != "super"
+    }
+    assert not {person["id"] for name, person in new.items() if name != "super"} & {
+        person["id"] for person in old.values()
+    }
+    assert await office.rows(LOCAL) == before
+    await a_move_between_groups_keeps_progress(office, tmp_path)
+    await the_summary_says_when(office)
+
+
+async def archived(office: Office) -> list[Any]:
+    people = await office.people("archivedAt", archived=True)
+    return [person for person in people.values() if person["archivedAt"]]
+
+
+async def a_move_between_groups_keeps_progress(office: Office, tmp_path: Path) -> None:
+    """The page warns that it is lost: here it is not."""
+    await office.see.execute(
+        "INSERT INTO progress (tenant_id, user_id, group_id, lessons)"
+        " SELECT u.tenant_id, u.id, g.id, 11 FROM users u JOIN groups g USING (tenant_id)"
+        " WHERE u.source_id = 's-zoe' AND g.source_id = 'c1'"
+    )
+    earned = await office.rows(LOCAL)
+    groups = "groups { name } memberships(first: 5, filter: {archived: null}) { totalCount }"
+    district = springfield()
+    district.enrollments.change("e-s-zoe", classSourcedId="c2")
+    district.write(tmp_path / "classlink")
+    moved = await office.sync()
+    assert counted(moved, "MEMBERSHIP") == {"created": 1, "archived": 1, "unchanged": 4}
+    zoe = (await office.people(groups))["zoe.kim"]
+    assert (zoe["groups"], zoe["memberships"]["totalCount"]) == ([{"name": "Typing 2"}], 2)
+    assert await office.rows(LOCAL) == earned
+    springfield().write(tmp_path / "classlink")
+    returned = await office.sync()
+    assert counted(returned, "MEMBERSHIP") == {"restored": 1, "archived": 1, "unchanged": 4}
+    zoe = (await office.people(groups))["zoe.kim"]
+    assert zoe["groups"] == [{"name": "Typing 1"}]
+    assert await office.rows(LOCAL) == earned
+
+
+async def the_summary_says_when(office: Office) -> None:
+    """When the last synchronization was, and when the next one comes: within a day."""
+    data = await office.show(
+        "subscriptionSummary { lastSync { state finishedAt } nextSyncAt }"
+        " integration { schedule { everyDays nextDueAt } }"
+    )
+    summary = data["subscriptionSummary"]
+    assert summary["lastSync"]["state"].startswith("SUCCEEDED")
+    assert data["integration"]["schedule"] == {
+        "everyDays": 1, "nextDueAt": summary["nextSyncAt"]
+    }  # fmt: skip
+    assert (await states(office))["LIVE"] == "DONE"
