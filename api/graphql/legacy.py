@@ -66,11 +66,11 @@ class LegacyImportMutation:
         report = None
         try:
             tenant_id = tenant_of(input.tenant_id, context.caller)
+            async with context.database.read(tenant_id) as session:
+                await get_tenant(session, tenant_id=tenant_id)
             upload = find_id(input.upload_id)
             if upload is None or (upload.code, upload.tenant_id) != (UPLOAD_CODE, tenant_id):
                 raise InvalidInput("uploadId", "This is not the id of an upload of the tenant.")
-            async with context.database.read(tenant_id) as session:
-                await get_tenant(session, tenant_id=tenant_id)
             errand, result = await run_errand(
                 context,
                 tenant_id=tenant_id,

@@ -25,9 +25,10 @@ _IS_ELSEWHEN = "(p.begins_on > d.today OR p.ends_on <= d.today) IS TRUE"
 
 async def observe(context: RunContext, connection: asyncpg.Connection) -> None:
     touched = await _find_touched(context, connection)
-    await allow_nested_loops(connection, touched)
-    await _note_other_schools(context, connection)
-    await _note_other_days(context, connection)
+    if touched:
+        await allow_nested_loops(connection, touched)
+        await _note_other_schools(context, connection)
+        await _note_other_days(context, connection)
     await allow_nested_loops(connection, None)
     await _tell_again(
         context,

@@ -94,7 +94,7 @@ def test_every_connection_is_bounded() -> None:
         for owner, name, field in FIELDS
         if get_named_type(field.type).name.endswith("Connection")
     ]
-    assert len(connections) == 12
+    assert len(connections) == 21
     for owner, name, field in connections:
         assert {"first", "after", "last", "before"} <= set(field.args), f"{owner}.{name}"
         assert isinstance(field.type, GraphQLNonNull)
@@ -110,7 +110,7 @@ def test_a_node_copies_only_attributes_of_its_row() -> None:
     direct: list[type[Node]] = Node.__subclasses__()
     nodes = [*direct, *(node for base in direct for node in base.__subclasses__())]
     concrete = [node for node in nodes if "type_code" in node.__dict__]
-    assert len(concrete) == 11
+    assert len(concrete) == 13
     for node in concrete:
         attributes = set(node.row.__mapper__.attrs.keys())
         assert {*node.copied(), *node.sources} <= attributes, node.__name__
@@ -126,8 +126,10 @@ def test_lists_of_inputs_are_enumerations_or_bounded_where_they_are_read() -> No
     }
     assert lists == {
         "EligibilityInput.values",
+        "ExistingAccountsSetInput.matchKeys",
         "ExpectationsSetInput.classes",
         "ExpectationsSetInput.schools",
+        "HoldLimitsSetInput.limits",
         "LicencesSetInput.schoolIds",
         "OneRosterInput.scopes",
         "RequirementsSetInput.emailDomains",
@@ -142,4 +144,5 @@ def test_lists_of_inputs_are_enumerations_or_bounded_where_they_are_read() -> No
         "ValidationErrorFilter.severity",
         "ValidationErrorFilter.state",
         "ValidationErrorReopenInput.ids",
+        "ValidationErrorsRevalidateInput.ids",
     }

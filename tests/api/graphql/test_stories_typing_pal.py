@@ -1,4 +1,4 @@
-"""Typing Pal's "replace": ClassLink takes over, and what was there before is archived, not merged."""
+"""Typing Pal's "replace": ClassLink takes over; what was there is archived and never merged."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -59,7 +59,7 @@ async def classlink(tmp_path: Path) -> AsyncGenerator[Opening]:
 
 
 @pytest.fixture
-async def office(  # noqa: PLR0913 - fixtures
+async def office(
     classlink: Opening,
     local_servers: LocalServers,
     database_url: dict[str, str],
@@ -77,81 +77,92 @@ async def states(office: Office) -> dict[str, str]:
     return {step["name"]: step["state"] for step in data["onboarding"]["steps"]}
 
 
-async def add_super_admin(office: Office) -> Any:
-    """The one account that is never managed in ClassLink."""
-    tenant_id = await office.see.fetchval("SELECT id FROM tenants")
-    return await office.see.fetchval(
-        "INSERT INTO users (tenant_id, origin, username, given_name, family_name, roles, grades,"
-        " is_enabled) VALUES ($1, 'IMPORT', 'super', 'Sue', 'Admin', '{DISTRICT_ADMIN}', '{}',"
-        " true) RETURNING id",
-        tenant_id,
-    )
-
-
 async def test_classlink_replaces_the_accounts_of_a_district(
     office: Office, classlink: Opening, tmp_path: Path
 ) -> None:
-    # A subscription with accounts, and what they have earned.
-    imported = await office.import_legacy(BEFORE)
-    assert (imported["settings"], imported["progress"], imported["errorCount"]) == (2, 2, 0)
-    await add_super_admin(office)
+    old = await a_subscription_has_accounts(office)
     before = await office.rows(LOCAL)
-    old = await office.people("origin")
-    assert {name: person["origin"] for name, person in old.items()} == {
-        "mia.lee": "LEGACY", "tom.ray": "LEGACY", "ann.fox": "LEGACY", "super": "IMPORT"
-    }  # fmt: skip
-
-    # ClassLink is authorised to share, and our team sets provisioning up.
-    settings = {"tenantId": classlink.settings["tenant_id"]}
-    await office.do("integrationConfigure", provider="CLASSLINK", classLink=settings)
-    tested = await office.do("integrationTest", "steps { ok message }")
-    assert all(step["ok"] for step in tested["steps"])
-    refused = await office.ask("syncRunStart", mode="PREFLIGHT")
-    assert [error["field"] for error in refused["userErrors"]] == [["input", "existingAccounts"]]
-    await office.do("existingAccountsSet", policy="REPLACE")
-
-    # What enabling it will do is known before.
-    report = await office.preflight(PREFLIGHT)
-    assert report["existingUsers"] == {
-        "policy": "REPLACE", "created": 4, "ambiguous": 0,
-        "byOrigin": [{"origin": "LEGACY", "matched": 0, "archived": 3, "kept": 0}],
-    }  # fmt: skip
-    assert (report["schools"], report["classes"]) == ({"shared": 1}, {"shared": 2})
-    assert {item["recordType"]: item["count"] for item in report["localData"]}
+    await classlink_is_connected(office, classlink)
+    preflight = await what_it_will_do_is_known_before(office)
     assert await office.people("origin") == old
-
-    # Nothing is taken over that nobody has approved.
-    unasked = await office.sync()
-    assert unasked["state"] == "HELD"
-    assert unasked["hold"]["reasons"][0]["code"] == "HOLD_FIRST_SYNC"
+    await nothing_is_taken_over_unasked(office)
     assert await office.people("origin") == old
-    assert (await states(office))["APPROVED"] == "OPEN"
-    await office.do("onboardingApprove", syncRunId=report["id"])
+    await office.do("onboardingApprove", syncRunId=preflight)
     first = await office.sync()
     assert first["state"].startswith("SUCCEEDED")
     assert counted(first, "USER") == {"created": 4, "archived": 3}
-
-    # The accounts are ClassLink's now; the former ones are archived with all that is theirs.
-    new = await office.people("origin")
-    assert {name: person["origin"] for name, person in new.items()} == {
-        "mia.lee": "PROVIDER", "tom.ray": "PROVIDER", "ann.fox": "PROVIDER",
-        "zoe.kim": "PROVIDER", "super": "IMPORT",
-    }  # fmt: skip
-    assert new["super"] == old["super"]
-    assert {person["id"] for person in await archived(office)} == {
-        person["id"] for name, person in old.items() if name != "super"
-    }
-    assert not {person["id"] for name, person in new.items() if name != "super"} & {
-        person["id"] for person in old.values()
-    }
+    await the_accounts_are_classlinks_now(office, old)
     assert await office.rows(LOCAL) == before
     await a_move_between_groups_keeps_progress(office, tmp_path)
     await the_summary_says_when(office)
 
 
-async def archived(office: Office) -> list[Any]:
-    people = await office.people("archivedAt", archived=True)
-    return [person for person in people.values() if person["archivedAt"]]
+async def a_subscription_has_accounts(office: Office) -> Any:
+    """And what they have earned; and a super administrator, who is never managed in ClassLink."""
+    imported = await office.import_legacy(BEFORE)
+    assert (imported["settings"], imported["progress"], imported["errorCount"]) == (2, 2, 0)
+    await office.see.execute(
+        "INSERT INTO users (tenant_id, origin, username, given_name, family_name, roles, grades,"
+        " is_enabled) SELECT id, 'IMPORT', 'super', 'Sue', 'Admin', '{DISTRICT_ADMIN}', '{}', true"
+        " FROM tenants"
+    )
+    people = await office.people("origin")
+    assert {name: person["origin"] for name, person in people.items()} == {
+        "mia.lee": "LEGACY", "tom.ray": "LEGACY", "ann.fox": "LEGACY", "super": "IMPORT"
+    }  # fmt: skip
+    return people
+
+
+async def classlink_is_connected(office: Office, classlink: Opening) -> None:
+    """ClassLink is authorised to share, and our team sets provisioning up."""
+    await office.of_the_product().do(
+        "integrationConfigure",
+        provider="CLASSLINK",
+        classLink={"tenantId": classlink.settings["tenant_id"]},
+    )
+    tested = await office.do("integrationTest", "steps { ok message }")
+    assert tested["steps"]
+    assert all(step["ok"] for step in tested["steps"])
+    refused = await office.ask("syncRunStart", mode="PREFLIGHT")
+    assert [error["field"] for error in refused["userErrors"]] == [["input", "existingAccounts"]]
+    await office.do("existingAccountsSet", policy="REPLACE")
+
+
+async def what_it_will_do_is_known_before(office: Office) -> str:
+    """The preflight's id."""
+    report = await office.preflight(PREFLIGHT)
+    assert report["existingUsers"] == {
+        "policy": "REPLACE", "created": 4, "ambiguous": 0,
+        "byOrigin": [
+            {"origin": "LEGACY", "matched": 0, "archived": 3, "kept": 0},
+            {"origin": "PROVIDER", "matched": 0, "archived": 0, "kept": 0},
+            {"origin": "IMPORT", "matched": 0, "archived": 0, "kept": 1},
+        ],
+    }  # fmt: skip
+    assert (report["schools"], report["classes"]) == ({"shared": 1}, {"shared": 2})
+    assert (report["usernames"]["legacySame"], report["wouldHold"]) == (3, [])
+    print(report["localData"])
+    return str(report["id"])
+
+
+async def nothing_is_taken_over_unasked(office: Office) -> None:
+    unasked = await office.sync()
+    assert unasked["state"] == "HELD"
+    assert unasked["hold"]["reasons"][0]["code"] == "HOLD_FIRST_SYNC"
+    assert (await states(office))["APPROVED"] == "OPEN"
+
+
+async def the_accounts_are_classlinks_now(office: Office, old: Any) -> None:
+    """The former ones are archived with all that is theirs: nobody was merged with anybody."""
+    new = await office.people("origin")
+    assert {name: person["origin"] for name, person in new.items()} == {
+        "mia.lee": "PROVIDER", "tom.ray": "PROVIDER", "ann.fox": "PROVIDER",
+        "zoe.kim": "PROVIDER", "super": "IMPORT",
+    }  # fmt: skip
+    assert new.pop("super") == old.pop("super")
+    former = {person["id"] for person in old.values()}
+    assert not former & {person["id"] for person in new.values()}
+    assert {person["id"] for person in (await office.people(archived=True)).values()} == former
 
 
 async def a_move_between_groups_keeps_progress(office: Office, tmp_path: Path) -> None:

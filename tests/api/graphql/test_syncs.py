@@ -74,6 +74,9 @@ async def test_what_cannot_be_started_is_said(world: World, superuser: asyncpg.C
     ]
     answer = (await world.alpha.run(START, input=alpha(world, mode="SINGLE_USER")))["syncRunStart"]
     [error] = answer["userErrors"]
+    assert (error["field"], error["code"]) == (["input", "user"], "INVALID")
+    answer = (await world.alpha.run(START, input=alpha(world, mode="REVERT")))["syncRunStart"]
+    [error] = answer["userErrors"]
     assert (error["field"], error["code"]) == (["input", "mode"], "INVALID")
     assert await superuser.fetchval("SELECT count(*) FROM sync_runs") == 0
 

