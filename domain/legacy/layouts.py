@@ -125,6 +125,7 @@ PEOPLE: Final = Layout(
         Column("number", _ID, field="number"),
         Column("grades", _WORDS, "text[]", blank=(), field="grades"),
         Column("is_enabled", truth, "boolean", blank=True, field="is_enabled"),
+        Column("is_eligible", truth, "boolean", blank=True, field="is_eligible"),
     ),
     example=(
         *("p1", "mia.lee", "Mia", "Lee", "student", "s1"),

@@ -13,7 +13,7 @@ import asyncpg
 from domain.people.callers import COMMAND_LINE
 from domain.roster.records import RecordType
 from domain.sync.context import RunContext
-from domain.sync.models import SyncMode
+from domain.sync.models import PICKED_MODES, SyncMode
 from domain.sync.onboarding import valid_approval
 from domain.validation.codes import Code
 
@@ -45,6 +45,9 @@ async def find_approval(context: RunContext, connection: asyncpg.Connection) -> 
         context.integration_id,
         WITH_LICENCES,
     )
+    if context.mode in PICKED_MODES:
+        # Asked for while there was a roster, which may have been undone since.
+        return Approval(is_demanded=row["rostered_at"] is None)
     if context.mode not in (SyncMode.FULL, SyncMode.DELTA):
         return Approval()
     run_ids = [row["approves_run_id"]] if row["approves_run_id"] else []

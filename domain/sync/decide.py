@@ -221,7 +221,7 @@ def _of_schools(counts: Mapping[RecordType, TypeCounts], facts: Facts) -> Iterat
         yield Reason(
             Code.SCHOOL_VANISHED,
             RecordType.SCHOOL,
-            len(facts.vanished_schools),
+            schools.watched or len(facts.vanished_schools),
             schools.stored,
             school_id=school_id,
         )

@@ -12,6 +12,7 @@ from domain.sync.context import RunContext
 from domain.sync.usernames import folded
 from domain.validation.codes import Code
 
+_PARENTS = {RecordType.SCHOOL: "schools", RecordType.COURSE: "courses"}
 _COMES = "w.action IN ('CREATE', 'UPDATE', 'RESTORE') AND w.held_by IS NULL"
 
 
@@ -32,6 +33,7 @@ async def hold_dependents(context: RunContext, connection: asyncpg.Connection) -
     await _hold(context, connection, RecordType.MEMBERSHIP, _is_of_another_role(context))
     await _hold(context, connection, RecordType.MEMBERSHIP, _comes_to_nobody(context))
     await _hold(context, connection, RecordType.MEMBERSHIP, _stays_with_its_ends(context))
+    await _let_go_with_its_ends(context, connection)
 
 
 async def _hold(
@@ -47,9 +49,12 @@ async def _hold(
 
 
 def _not_there_yet(context: RunContext, record_type: RecordType) -> str:
+    """The ids under which nothing is live while it waits; a new id of what is stored is one too."""
     return (
         f"SELECT o.source_id FROM {context.staging.work(record_type)} o"
-        " WHERE o.held_by IS NOT NULL AND o.action IN ('CREATE', 'RESTORE')"
+        " WHERE o.held_by IS NOT NULL AND o.action <> 'ARCHIVE' AND NOT EXISTS ("
+        f"  SELECT FROM {_PARENTS[record_type]} r WHERE r.tenant_id = $1"
+        "   AND r.source_id = o.source_id AND r.archived_at IS NULL)"
     )
 
 
@@ -113,8 +118,18 @@ def _comes_to_nobody(context: RunContext) -> str:
     return f"{_COMES} AND ({_ends(context, is_away)})"
 
 
+_GOES = "o.held_by IS NULL AND o.action = 'ARCHIVE'"
+
+
 def _stays_with_its_ends(context: RunContext) -> str:
     """Whoever waits to be archived keeps their memberships, but those of what does go."""
     waits = "o.held_by IS NOT NULL AND o.action = 'ARCHIVE'"
-    goes = "o.held_by IS NULL AND o.action = 'ARCHIVE'"
-    return f"w.action = 'ARCHIVE' AND ({_ends(context, waits)}) AND NOT ({_ends(context, goes)})"
+    return f"w.action = 'ARCHIVE' AND ({_ends(context, waits)}) AND NOT ({_ends(context, _GOES)})"
+
+
+async def _let_go_with_its_ends(context: RunContext, connection: asyncpg.Connection) -> None:
+    """Nobody who goes leaves a membership behind, whatever that one waited for."""
+    await connection.execute(
+        f"UPDATE {context.staging.work(RecordType.MEMBERSHIP)} w SET held_by = NULL"
+        f" WHERE w.held_by IS NOT NULL AND w.action = 'ARCHIVE' AND ({_ends(context, _GOES)})"
+    )

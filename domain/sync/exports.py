@@ -18,7 +18,7 @@ from domain.roster.records import RecordType
 from domain.sync.models import ChangeAction, SyncChange
 from domain.sync.service import get_run
 from domain.sync.spans import RunSpan
-from domain.validation.codes import RULES, Code, Severity
+from domain.validation.codes import RULES, Code, Severity, effect_of
 from domain.validation.models import ErrorState, ValidationError
 
 BATCH = 500
@@ -128,7 +128,7 @@ def _error_row(found: Any) -> Sequence[str]:
     return (
         found.code, rule.title, found.severity.value, found.state.value, rule.owner.value,
         found.record_type, found.source_id or "", found.field or "", found.expected or "",
-        found.found or "", found.place or "", rule.effect, rule.remedy,
+        found.found or "", found.place or "", effect_of(found.code, found.severity), rule.remedy,
         _moment(found.first_seen_at), _moment(found.last_seen_at), str(found.runs), found.cause,
     )  # fmt: skip
 

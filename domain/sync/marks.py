@@ -11,10 +11,6 @@ Conditions = Mapping[RecordType, str]
 """By type, SQL for the rows `w` of its work table; `$1` is the tenant."""
 
 _ARCHIVE = "w.action = 'ARCHIVE' AND w.origin = 'PROVIDER'"
-_OF_GROUP_OF_SCHOOL = (
-    "EXISTS (SELECT FROM groups g WHERE g.tenant_id = $1 AND g.id = {group}"
-    " AND g.school_id = '{school}')"
-)
 
 
 def concerned(context: RunContext, reason: Reason) -> Conditions:
@@ -43,18 +39,25 @@ def _of_limit(context: RunContext, reason: Reason) -> Conditions:
     return {reason.record_type: f"{_ARCHIVE} AND {counts}"}
 
 
-def _of_school(_: RunContext, reason: Reason) -> Conditions:
-    """The school, its groups, and whoever has it as their first school."""
-    is_there = (
-        "EXISTS (SELECT FROM school_affiliations a WHERE a.tenant_id = $1 AND a.user_id = w.id"
-        f" AND a.school_id = '{reason.school_id}' AND a.position = 1)"
+def _of_schools(context: RunContext, _: Reason) -> Conditions:
+    """The schools, their groups, and whoever has one as their first school.
+
+    All that vanished, whichever the reason names: a hold names only so many.
+    """
+    vanished = (
+        f"SELECT v.id FROM {context.staging.table('watched')} v"
+        f" WHERE v.record_type = '{RecordType.SCHOOL.value}'"
     )
     return {
-        RecordType.SCHOOL: f"{_ARCHIVE} AND w.id = '{reason.school_id}'",
+        RecordType.SCHOOL: f"{_ARCHIVE} AND w.id IN ({vanished})",
         RecordType.GROUP: (
-            f"{_ARCHIVE} AND {_OF_GROUP_OF_SCHOOL.format(group='w.id', school=reason.school_id)}"
+            f"{_ARCHIVE} AND EXISTS (SELECT FROM groups g WHERE g.tenant_id = $1 AND g.id = w.id"
+            f" AND g.school_id IN ({vanished}))"
         ),
-        RecordType.USER: f"{_ARCHIVE} AND {is_there}",
+        RecordType.USER: (
+            f"{_ARCHIVE} AND EXISTS (SELECT FROM school_affiliations a WHERE a.tenant_id = $1"
+            f" AND a.user_id = w.id AND a.position = 1 AND a.school_id IN ({vanished}))"
+        ),
     }
 
 
@@ -120,7 +123,7 @@ _CONCERNED: Mapping[Code, Callable[[RunContext, Reason], Conditions]] = {
     Code.HOLD_TYPE_EMPTY: _of_type,
     Code.HOLD_DELETES: _of_limit,
     Code.HOLD_UPDATES: lambda _, reason: {reason.record_type: "w.action = 'UPDATE'"},
-    Code.SCHOOL_VANISHED: _of_school,
+    Code.SCHOOL_VANISHED: _of_schools,
     Code.USER_ROLE_CHANGED: _changed_roles,
     Code.HOLD_SHARING_CHANGE: _of_rules,
     Code.PROVIDER_SWITCH_UNMATCHED: _unmatched,

@@ -203,7 +203,11 @@ async def request_revalidation(
 async def _errors(
     session: AsyncSession, tenant_id: UUID, chosen: Chosen
 ) -> Sequence[ValidationError]:
-    """Those chosen, and those that share a cause with them: one address of two people, say."""
+    """Those chosen, and those that one correction mends with them.
+
+    They share a cause, one address of two people, say; or their cause is the record itself: the
+    enrollments of somebody who could not be taken.
+    """
     row = ValidationError
     condition: ColumnElement[bool]
     if sum((bool(chosen.ids), chosen.code is not None, chosen.is_all)) != 1:
@@ -221,8 +225,7 @@ async def _errors(
     if not errors:
         raise NotFound("open validation error", "of this choice")
     shared = {error.cause for error in errors if error.code == Code.USER_EMAIL_DUPLICATE.value}
-    if not shared:
-        return errors
+    shared |= {f"{error.record_type} {error.source_id}" for error in errors if error.source_id}
     others = await session.scalars(of_tenant.where(row.cause.in_(shared)).limit(most))
     return list({error.id: error for error in (*errors, *others)}.values())
 

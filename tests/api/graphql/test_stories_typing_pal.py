@@ -1,6 +1,7 @@
 """Typing Pal's "replace": ClassLink takes over; what was there is archived and never merged."""
 
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import asyncpg
 import pytest
 
 from api.local import LocalServers
+from domain.clock import utc_now
 from domain.secrets import KeyRing
 from tests.api.graphql.telling import Office, Servers, counted, open_office
 from tests.builders import CsvDistrict
@@ -141,7 +143,10 @@ async def what_it_will_do_is_known_before(office: Office) -> str:
     }  # fmt: skip
     assert (report["schools"], report["classes"]) == ({"shared": 1}, {"shared": 2})
     assert (report["usernames"]["legacySame"], report["wouldHold"]) == (3, [])
-    print(report["localData"])
+    assert report["localData"] == [
+        {"outcome": "KEPT_WITH_ARCHIVED", "recordType": "GROUP", "count": 1},
+        {"outcome": "KEPT_WITH_ARCHIVED", "recordType": "USER", "count": 2},
+    ]
     return str(report["id"])
 
 
@@ -201,4 +206,8 @@ async def the_summary_says_when(office: Office) -> None:
     assert data["integration"]["schedule"] == {
         "everyDays": 1, "nextDueAt": summary["nextSyncAt"]
     }  # fmt: skip
-    assert (await states(office))["LIVE"] == "DONE"
+    assert list((await states(office)).values()) == ["DONE", "DONE", "DONE", "DONE", "OPEN", "OPEN"]
+    yesterday = utc_now().date() - timedelta(days=1)
+    await office.of_the_product().do("tenantUpdate", goLiveOn=str(yesterday))
+    await office.do("onboardingStepSet", step="TILE")
+    assert set((await states(office)).values()) == {"DONE"}

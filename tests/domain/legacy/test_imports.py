@@ -89,6 +89,20 @@ async def test_memberships_settings_and_progress_come_along(desk: Desk) -> None:
     ]
 
 
+async def test_who_was_not_eligible_is_not_made_so(desk: Desk) -> None:
+    people = SMALL | {
+        "people.csv": (
+            "id,username,given_name,family_name,roles,school_ids,is_eligible\n"
+            "p1,mia,Mia,Lee,student,s1,no\np2,tom,Tom,Ray,student,s2,yes\n"
+            "p3,ann,Ann,Fox,teacher,s1,\n"
+        )
+    }
+    await desk.apply(people)
+    assert await desk.rows("SELECT username, is_eligible FROM users ORDER BY 1") == [
+        ("ann", True), ("mia", False), ("tom", True),
+    ]  # fmt: skip
+
+
 async def test_the_same_files_again_write_nothing(desk: Desk) -> None:
     await desk.apply(SMALL)
     before = await desk.places()

@@ -56,7 +56,7 @@ async def _approve(trial: Trial, links: dict[Key, Key]) -> None:
     feed = trial.feed()
     before = trial.foresee(feed, links=links)
     run = await trial.story.run(opener=feed.open)
-    assert (run.state, run.failure_message) == (SyncRunState.HELD, None)
+    assert run.state is SyncRunState.HELD, run.failure_message
     await trial.expect_numbers(run, before)
     await trial.expect_hold(run, before)
     await trial.expect_stored()
