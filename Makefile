@@ -8,7 +8,7 @@ UV = $$(command -v uv || echo $(BIN)/uv)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench docs schema lock clean
+.PHONY: help demo up test soak check bench docs schema lock clean
 .DELETE_ON_ERROR:
 
 help: ## Say what can be made
@@ -22,6 +22,10 @@ up: $(INSTALLED) ## Start servers, worker and API
 
 test: $(INSTALLED) ## Run the tests
 	@$(BIN)/pytest -q -n 2
+
+soak: $(INSTALLED) ## Try random nights of districts for an hour or two (SEED=n: those of another soak)
+	@$(BIN)/pytest -q -n 2 --dist loadfile --hypothesis-profile=soak $(if $(SEED),--hypothesis-seed=$(SEED)) \
+		tests/domain/sync/stateful tests/domain/sync/test_model.py
 
 check: $(INSTALLED) ## Check format, style, types and walls between the packages
 	@echo "ruff format" && $(BIN)/ruff format --check --quiet .

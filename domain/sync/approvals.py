@@ -12,6 +12,7 @@ import asyncpg
 
 from domain.people.callers import COMMAND_LINE
 from domain.roster.records import RecordType
+from domain.sync.changes import NEW_MEMBERSHIP
 from domain.sync.context import RunContext
 from domain.sync.models import PICKED_MODES, SyncMode
 from domain.sync.onboarding import valid_approval
@@ -25,12 +26,13 @@ class Approval(NamedTuple):
     """`run_ids` are the runs whose shown records are let go.
 
     `is_demanded`: of a first sync nothing else may be taken over. `with_licences`: who waits for
-    a licence is let go too.
+    a licence is let go too. `is_first`: nothing was applied yet.
     """
 
     run_ids: Sequence[UUID] = ()
     is_demanded: bool = False
     with_licences: bool = False
+    is_first: bool = False
 
 
 async def find_approval(context: RunContext, connection: asyncpg.Connection) -> Approval:
@@ -45,13 +47,14 @@ async def find_approval(context: RunContext, connection: asyncpg.Connection) -> 
         context.integration_id,
         WITH_LICENCES,
     )
+    is_first = row["rostered_at"] is None
     if context.mode in PICKED_MODES:
         # Asked for while there was a roster, which may have been undone since.
-        return Approval(is_demanded=row["rostered_at"] is None)
+        return Approval(is_demanded=is_first, is_first=is_first)
     if context.mode not in (SyncMode.FULL, SyncMode.DELTA):
-        return Approval()
+        return Approval(is_first=is_first)
     run_ids = [row["approves_run_id"]] if row["approves_run_id"] else []
-    if row["rostered_at"] is not None:
+    if not is_first:
         return Approval(run_ids, with_licences=row["with_licences"])
     if not run_ids:
         approved = await valid_approval(
@@ -62,6 +65,7 @@ async def find_approval(context: RunContext, connection: asyncpg.Connection) -> 
         run_ids,
         is_demanded=not await _is_first_and_harmless(context, connection, row["requested_by"]),
         with_licences=row["with_licences"],
+        is_first=True,
     )
 
 
@@ -125,7 +129,7 @@ async def _name_who_waits_for_a_licence(
 
 
 async def _release_memberships(context: RunContext, connection: asyncpg.Connection) -> None:
-    """Those that come with a person or a group that was approved: they were not listed apart."""
+    """Those that come with a person or a group that was approved, and those that were listed."""
     ends = " OR ".join(
         f"EXISTS (SELECT FROM {context.staging.work(record_type)} o WHERE o.id = w.{column}"
         "  AND o.held_by IS NULL AND o.action IN ('CREATE', 'UPDATE', 'RESTORE'))"
@@ -133,7 +137,9 @@ async def _release_memberships(context: RunContext, connection: asyncpg.Connecti
     )
     await connection.execute(
         f"UPDATE {context.staging.work(RecordType.MEMBERSHIP)} w SET held_by = NULL"
-        f" WHERE w.held_by IS NOT NULL AND w.action = 'CREATE' AND ({ends})"
+        f" WHERE w.held_by IS NOT NULL AND w.action = 'CREATE' AND ({ends}"
+        f"  OR EXISTS (SELECT FROM {approved_table(context)} a WHERE a.record_type = 'MEMBERSHIP'"
+        f"   AND a.action = 'CREATE' AND a.new_values = {NEW_MEMBERSHIP}))"
     )
 
 
@@ -142,10 +148,18 @@ async def _release_shown(
 ) -> None:
     work, approved = context.staging.work(record_type), approved_table(context)
     if record_type is not RecordType.MEMBERSHIP:
+        staged = context.staging.of(record_type)
+        # Somebody who was shown as a student is not let in as an administrator.
+        is_same = (
+            "to_jsonb(s.roles) = a.new_values -> 'roles'"
+            if record_type is RecordType.USER
+            else "true"
+        )
         await connection.execute(
             f"UPDATE {work} w SET held_by = NULL FROM {approved} a"
+            f" JOIN {staged} s USING (source_id)"
             " WHERE w.held_by IS NOT NULL AND w.action = 'CREATE' AND a.action = 'CREATE'"
-            "  AND a.record_type = $1 AND a.source_id = w.source_id",
+            f"  AND a.record_type = $1 AND a.source_id = w.source_id AND {is_same}",
             record_type.value,
         )
     await connection.execute(

@@ -19,6 +19,7 @@ VALID: Final = timedelta(days=7)
 
 # With a place for each parameter, which text() and asyncpg write differently. Lists that are sets
 # are sorted. Of secrets only when they were changed is in it; the API's role may read no more.
+# Whoever undoes a first sync has not approved that it is done again.
 # JSON of PostgreSQL's has its keys in one order, so equal settings are equal.
 DIGEST: Final = """
 SELECT encode(sha256(convert_to(CAST(jsonb_build_object(
@@ -42,6 +43,8 @@ SELECT encode(sha256(convert_to(CAST(jsonb_build_object(
   'limits', (SELECT jsonb_object_agg(h.record_type,
       jsonb_build_array(h.archive_count, h.archive_percent, h.update_percent)) FROM hold_limits h
     WHERE h.tenant_id = i.tenant_id),
+  'undone', (SELECT count(*) FROM sync_runs v
+    WHERE v.tenant_id = i.tenant_id AND v.mode = 'REVERT' AND v.state LIKE 'SUCCEEDED%'),
   'licences', (SELECT jsonb_build_array(
       s.licence_limit, s.licence_order, to_jsonb(s.licence_school_ids)) FROM subscriptions s
     WHERE s.tenant_id = i.tenant_id)

@@ -7,6 +7,7 @@ it there, so no phase can end once a cancel was asked for: what it did is rolled
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
 import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -82,18 +83,23 @@ async def end_cancelled(context: RunContext) -> None:
     if context.state in FINISHED:
         return
     async with context.step(SyncRunState.CANCELLED) as connection:
-        for table in _OF_THE_PLAN:
-            await connection.execute(
-                f"DELETE FROM {table} WHERE tenant_id = $1 AND run_id = $2",
-                context.tenant_id,
-                context.run_id,
-            )
+        await forget_plan(context, connection)
+        await context.staging.drop(connection)
+    log.info("run_cancelled")
+
+
+async def forget_plan(context: RunContext, connection: asyncpg.Connection) -> None:
+    """Of a plan that is not applied: what it would have changed, and what of it would wait."""
+    for table in _OF_THE_PLAN:
         await connection.execute(
-            "UPDATE sync_runs SET report = NULL WHERE tenant_id = $1 AND id = $2",
+            f"DELETE FROM {table} WHERE tenant_id = $1 AND run_id = $2",
             context.tenant_id,
             context.run_id,
         )
-        for numbers in context.counts.values():
-            numbers.update((name, 0) for name in (*CHANGED, "held") if name in numbers)
-        await context.staging.drop(connection)
-    log.info("run_cancelled")
+    await connection.execute(
+        "UPDATE sync_runs SET report = NULL WHERE tenant_id = $1 AND id = $2",
+        context.tenant_id,
+        context.run_id,
+    )
+    for numbers in context.counts.values():
+        numbers.update((name, 0) for name in (*CHANGED, "held") if name in numbers)

@@ -9,9 +9,11 @@ from domain.sync.models import SyncMode
 
 _NAMES = {
     RecordType.USER: "'username', s.username, 'given_name', s.given_name,"
-    " 'family_name', s.family_name, 'number', s.number",
+    " 'family_name', s.family_name, 'number', s.number, 'roles', s.roles",
 }
 _NAME = "'name', s.name"
+NEW_MEMBERSHIP = "jsonb_build_object('user_id', w.user_id, 'group_id', w.group_id, 'role', w.role)"
+"""SQL for what a membership that is not stored yet is known by, of a row `w` of the work table."""
 
 
 async def store_changes(
@@ -58,8 +60,8 @@ async def store_changes(
 async def tell_what_waits(context: RunContext, connection: asyncpg.Connection) -> None:
     """Mark the stored changes that wait, and store the creates that do.
 
-    A preflight stores all its creates, since nothing else will tell of them. Memberships follow
-    their people and groups: theirs are counted only.
+    A preflight stores all its creates, since nothing else will tell of them. Memberships of
+    people or groups that come or change follow those, and are counted only.
     """
     is_preflight = context.mode is SyncMode.PREFLIGHT
     for record_type in RecordType:
@@ -92,3 +94,26 @@ async def tell_what_waits(context: RunContext, connection: asyncpg.Connection) -
             entity.record_type.value,
             is_preflight,
         )
+    await _store_new_memberships(context, connection, is_preflight=is_preflight)
+
+
+async def _store_new_memberships(
+    context: RunContext, connection: asyncpg.Connection, *, is_preflight: bool
+) -> None:
+    """Those between a person and a group who are here already, and as they were."""
+    ends = " OR ".join(
+        f"EXISTS (SELECT FROM {context.staging.work(record_type)} o WHERE o.id = w.{column}"
+        "  AND o.action IN ('CREATE', 'UPDATE', 'RESTORE'))"
+        for record_type, column in ((RecordType.USER, "user_id"), (RecordType.GROUP, "group_id"))
+    )
+    await connection.execute(
+        "INSERT INTO sync_changes (tenant_id, run_id, record_type, record_id, action, old_values,"
+        "  new_values, held_by)"
+        f" SELECT $1, $2, $3, w.id, 'CREATE', '{{}}', {NEW_MEMBERSHIP}, w.held_by"
+        f" FROM {context.staging.work(RecordType.MEMBERSHIP)} w"
+        f" WHERE w.action = 'CREATE' AND ($4 OR w.held_by IS NOT NULL) AND NOT ({ends})",
+        context.tenant_id,
+        context.run_id,
+        RecordType.MEMBERSHIP.value,
+        is_preflight,
+    )

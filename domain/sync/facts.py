@@ -37,10 +37,10 @@ _STORED = {
     RecordType.SCHOOL: "SELECT s.id AS school_id FROM schools s WHERE s.tenant_id = $1"
     " AND s.origin = 'PROVIDER' AND s.archived_at IS NULL",
     RecordType.GROUP: "SELECT g.school_id FROM groups g WHERE g.tenant_id = $1"
-    f" AND g.origin = 'PROVIDER' AND g.archived_at IS NULL AND NOT {_IS_OVER}",
+    f" AND g.origin IN ('PROVIDER', 'LEGACY') AND g.archived_at IS NULL AND NOT {_IS_OVER}",
     RecordType.USER: "SELECT a.school_id FROM users u LEFT JOIN school_affiliations a"
     "  ON a.tenant_id = u.tenant_id AND a.user_id = u.id AND a.position = 1"
-    " WHERE u.tenant_id = $1 AND u.origin = 'PROVIDER' AND u.archived_at IS NULL",
+    " WHERE u.tenant_id = $1 AND u.origin IN ('PROVIDER', 'LEGACY') AND u.archived_at IS NULL",
     RecordType.MEMBERSHIP: "SELECT g.school_id FROM memberships m"
     " JOIN groups g ON g.tenant_id = m.tenant_id AND g.id = m.group_id"
     " WHERE m.tenant_id = $1 AND m.origin = 'PROVIDER' AND m.archived_at IS NULL"
@@ -48,11 +48,12 @@ _STORED = {
 }
 
 
-def _archives(context: RunContext) -> Mapping[RecordType, str]:
+def _archives(context: RunContext, *, is_first: bool) -> Mapping[RecordType, str]:
     """SQL for id and school_id of the archives that count, by type.
 
     A membership that goes with its person or its group does not count for itself; what a sharing
-    rule leaves out is counted apart.
+    rule leaves out is counted apart. People and groups from before rostering count too, but in a
+    first sync: what that one does with them is approved in any case.
     """
     staging = context.staging
 
@@ -69,17 +70,18 @@ def _archives(context: RunContext) -> Mapping[RecordType, str]:
         )
 
     planned = "w.action = 'ARCHIVE' AND w.origin = 'PROVIDER'"
+    closed = planned if is_first else "w.action = 'ARCHIVE'"
     return {
         RecordType.SCHOOL: "SELECT w.id, w.id AS school_id"
         f" FROM {staging.work(RecordType.SCHOOL)} w"
         f" WHERE {planned} AND {is_shared(RecordType.SCHOOL)}",
         RecordType.GROUP: f"SELECT w.id, g.school_id FROM {staging.work(RecordType.GROUP)} w"
         " JOIN groups g ON g.tenant_id = $1 AND g.id = w.id"
-        f" WHERE {planned} AND NOT {_IS_OVER} AND {is_shared(RecordType.GROUP)}",
+        f" WHERE {closed} AND NOT {_IS_OVER} AND {is_shared(RecordType.GROUP)}",
         RecordType.USER: f"SELECT w.id, a.school_id FROM {staging.work(RecordType.USER)} w"
         " LEFT JOIN school_affiliations a"
         "  ON a.tenant_id = $1 AND a.user_id = w.id AND a.position = 1"
-        f" WHERE {planned} AND {is_shared(RecordType.USER)}",
+        f" WHERE {closed} AND {is_shared(RecordType.USER)}",
         RecordType.MEMBERSHIP: f"SELECT w.id, g.school_id"
         f" FROM {staging.work(RecordType.MEMBERSHIP)} w"
         " JOIN groups g ON g.tenant_id = $1 AND g.id = w.group_id"
@@ -89,7 +91,11 @@ def _archives(context: RunContext) -> Mapping[RecordType, str]:
 
 
 async def watch(
-    context: RunContext, connection: asyncpg.Connection, counts: Mapping[RecordType, TypeCounts]
+    context: RunContext,
+    connection: asyncpg.Connection,
+    counts: Mapping[RecordType, TypeCounts],
+    *,
+    is_first: bool,
 ) -> dict[RecordType, TypeCounts]:
     """The counts with what is known besides, and a table of the archives that count."""
     watched = context.staging.table("watched")
@@ -97,8 +103,9 @@ async def watch(
     await connection.execute(
         f"CREATE UNLOGGED TABLE {watched} (record_type text, id uuid, school_id uuid)"
     )
-    for record_type, archives in _archives(context).items():
-        if counts[record_type].archived:
+    closes = await connection.fetchval(f"SELECT EXISTS (SELECT FROM {context.staging.settled})")
+    for record_type, archives in _archives(context, is_first=is_first).items():
+        if counts[record_type].archived or closes:
             await connection.execute(
                 f"INSERT INTO {watched} SELECT $2, a.id, a.school_id FROM ({archives}) a"
                 # Not every query names the tenant: a mention gives the argument its type.

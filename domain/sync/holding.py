@@ -44,7 +44,7 @@ async def hold(
 ) -> None:
     approval = await find_approval(context, connection)
     policy = await _read_policy(context, connection)
-    numbers = await watch(context, connection, counts)
+    numbers = await watch(context, connection, counts, is_first=approval.is_first)
     facts = await gather_facts(
         context, connection, numbers, limits=policy.limits, approval=approval
     )
@@ -52,8 +52,12 @@ async def hold(
     await _mark(context, connection, verdict)
     if approval.run_ids:
         await release(context, connection, approval, holds_all=verdict.holds_all)
+    # First, since whoever waits anyway takes no licence, and gives none back; and again for those
+    # who are left without one.
+    if verdict.is_held:
+        await hold_dependents(context, connection)
     licences = await hold_beyond_seats(context, connection, approval)
-    if verdict.is_held or licences:
+    if licences:
         await hold_dependents(context, connection)
     await _store(context, connection, verdict, [*licences])
 

@@ -14,7 +14,7 @@ from domain.sync.legacy_accounts import (
     settle,
 )
 from domain.sync.models import SyncMode
-from domain.sync.rekeying import find_rekeyed, find_switch, tell_unmatched
+from domain.sync.rekeying import find_rekeyed, find_switch, recall_links, tell_unmatched
 from domain.sync.rules import Rules
 from domain.sync.waiting import Match, carry_out_decisions, recall, store, take_out
 
@@ -22,7 +22,8 @@ from domain.sync.waiting import Match, carry_out_decisions, recall, store, take_
 async def link_records(rules: Rules) -> None:
     """Parents first: where a group or a person is says who they are.
 
-    Only a full pull shows who has vanished; a delta keeps those out who wait already.
+    Only a full pull shows all who have vanished; a delta says who is deleted, and keeps those out
+    who wait already.
     """
     is_delta = RecordType.USER in rules.deltas
     await carry_out_decisions(rules)
@@ -31,8 +32,8 @@ async def link_records(rules: Rules) -> None:
     switch, policy = await find_switch(rules), await find_policy(rules)
     matches: list[Match] = []
     for entity in (SCHOOLS, GROUPS, USERS):
-        if entity.record_type not in rules.deltas:
-            matches += await find_rekeyed(rules, entity, switch)
+        matches += await find_rekeyed(rules, entity, switch)
+        await recall_links(rules, entity, switch)
         if policy is not None:
             matches += await match_legacy(rules, entity, policy)
     if switch is not None and not is_delta:

@@ -100,6 +100,18 @@ def has_vanished(rules: Rules, entity: Entity) -> str:
     )
 
 
+def is_gone(rules: Rules, entity: Entity) -> str:
+    """The same where nobody has decided: of a delta only what it says is deleted, or was before."""
+    vanished = has_vanished(rules, entity)
+    if entity.record_type not in rules.deltas:
+        return vanished
+    return (
+        f"{vanished} AND (r.archived_at IS NOT NULL OR EXISTS ("
+        f"SELECT FROM {rules.context.staging.deleted} d"
+        f" WHERE d.record_type = '{entity.record_type.value}' AND d.source_id = r.source_id))"
+    )
+
+
 def may_be_meant(rules: Rules, entity: Entity) -> str:
     """SQL that spares looking at a stored record `r` which shares no key with any fresh one."""
     rows = fresh_undecided(rules, entity)

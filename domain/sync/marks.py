@@ -36,7 +36,7 @@ def _of_limit(context: RunContext, reason: Reason) -> Conditions:
         f"EXISTS (SELECT FROM {context.staging.table('watched')} v"
         f" WHERE v.record_type = '{reason.record_type.value}' AND v.id = w.id{school})"
     )
-    return {reason.record_type: f"{_ARCHIVE} AND {counts}"}
+    return {reason.record_type: f"w.action = 'ARCHIVE' AND {counts}"}
 
 
 def _of_schools(context: RunContext, _: Reason) -> Conditions:

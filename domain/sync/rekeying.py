@@ -21,6 +21,7 @@ from domain.sync.lookalikes import (
     find_pairs,
     fresh,
     has_vanished,
+    is_gone,
     keys_beside,
     may_be_meant,
 )
@@ -110,7 +111,7 @@ async def _has_fresh(rules: Rules, entity: Entity) -> bool:
 async def _count_gone(rules: Rules, entity: Entity) -> _Gone:
     row = await rules.connection.fetchrow(
         f"SELECT (SELECT count(*) FROM {entity.table} r"
-        f"  WHERE {_IS_LIVE} AND {has_vanished(rules, entity)}) AS gone,"
+        f"  WHERE {_IS_LIVE} AND {is_gone(rules, entity)}) AS gone,"
         f" (SELECT count(*) FROM {entity.table} r WHERE {_IS_LIVE}"
         "   AND r.tenant_id = $1 AND r.origin = 'PROVIDER') AS live",
         rules.context.tenant_id,
@@ -123,7 +124,7 @@ async def _find_pairs(
 ) -> None:
     """Where a few are gone, people are compared by keys; who is archived, always."""
     name = entity.record_type
-    condition = has_vanished(rules, entity)
+    condition = is_gone(rules, entity)
     if entity is USERS:
         condition += " AND r.merged_into_id IS NULL"
         condition += "" if is_mass else f" AND {may_be_meant(rules, entity)}"
@@ -182,6 +183,42 @@ async def _link_if_rekeyed(rules: Rules, entity: Entity, size: _Gone) -> None:
             entity.record_type.value,
             size.gone,
             alike,
+        )
+
+
+async def recall_links(rules: Rules, entity: Entity, switch: Switch | None) -> None:
+    """Link again what was shown and waits: one that came too late for the others, or in a delta.
+
+    Alone it is no mass any more, and would be taken for somebody new. It waits for approval too.
+    """
+    is_switching = switch is not None and not switch.is_done
+    if is_switching or not await rules.connection.fetchval(
+        "SELECT EXISTS (SELECT FROM holds WHERE tenant_id = $1 AND ended_at IS NULL)",
+        rules.context.tenant_id,
+    ):
+        return
+    name, links = entity.record_type.value, rules.context.staging.links
+    linked = await rules.connection.fetch(
+        f"INSERT INTO {links} (record_type, source_id, id, reason)"
+        " SELECT DISTINCT ON (w.source_id) $2::text, w.source_id, w.id, 'REKEYING' FROM ("
+        "  SELECT DISTINCT ON (r.id) r.id, f.source_id, c.created_at"
+        "  FROM holds h JOIN sync_changes c ON c.tenant_id = h.tenant_id AND c.run_id = h.run_id"
+        f"  JOIN ({fresh(rules, entity)}) f ON f.source_id = c.new_values ->> 'source_id'"
+        f"  JOIN {entity.table} r ON r.tenant_id = $1 AND r.id = c.record_id"
+        "  WHERE h.tenant_id = $1 AND h.ended_at IS NULL AND c.record_type = $2::text"
+        "   AND c.action = 'UPDATE' AND c.held_by IS NOT NULL"
+        f"   AND {_IS_LIVE} AND {has_vanished(rules, entity)}"
+        "  ORDER BY r.id, c.created_at DESC) w ORDER BY w.source_id, w.created_at DESC"
+        " RETURNING id",
+        rules.context.tenant_id,
+        name,
+    )
+    if linked:
+        await rules.execute(
+            f"INSERT INTO {rules.context.staging.churn} (record_type, gone, alike)"
+            " VALUES ($1, $2, $2)",
+            name,
+            len(linked),
         )
 
 

@@ -19,7 +19,7 @@ from domain.logs import frames_of
 from domain.roster.source import Provider, RosterSource, SourceError, SourceOpener
 from domain.secrets import KeyRing
 from domain.sync.apply import PlanStale, apply
-from domain.sync.cancelling import end_cancelled
+from domain.sync.cancelling import end_cancelled, forget_plan
 from domain.sync.context import RunCancelled, RunContext
 from domain.sync.fetch import fetch
 from domain.sync.lease import (
@@ -269,6 +269,8 @@ async def _fail(context: RunContext, code: Code, message: str) -> None:
             message,
         )
         await explain_failure(context, connection, message)
+        if context.state is not SyncRunState.SUMMARISING:
+            await forget_plan(context, connection)
         await context.staging.drop(connection)
     log.warning("run_failed", code=code.value, remedy=RULES[code].remedy)
 

@@ -114,7 +114,7 @@ class Office:
                 run["counts"] = {count.pop("recordType"): count for count in run["counts"]}
                 return run
             await asyncio.sleep(0.1)
-        raise AssertionError(f"not within {SECONDS} s: the end of {run}")
+        raise AssertionError(f"not within {SECONDS} s: the end of {answer}")
 
     async def import_legacy(self, files: Mapping[str, str]) -> Any:
         """Upload what was there before, look at the preview, and take it over."""

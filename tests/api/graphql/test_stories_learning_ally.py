@@ -20,9 +20,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 BEFORE = {
     "schools.csv": "id,name\n1,Willow High\n",
     "people.csv": (
-        "id,username,given_name,family_name,roles,school_ids,email,number\n"
-        "1,ivy,Ivy,Ash,student,1,,5001\n"
-        "2,teach,Theo,Teach,teacher,1,theo@willow.example.org,\n"
+        "id,username,given_name,family_name,roles,school_ids,email,number,is_eligible\n"
+        "1,ivy,Ivy,Ash,student,1,,5001,no\n"
+        "2,teach,Theo,Teach,teacher,1,theo@willow.example.org,,\n"
     ),
 }
 GROUPS = """validationErrorGroups { code cause count weight owner remedy
@@ -53,7 +53,8 @@ def willow() -> CsvDistrict:
     district.enroll("e-ivy-2", "ivy", "c2")
     district.users.change("lou", email="kim@willow.example.org")
     district.user(
-        "theo", "theo", role="teacher", orgSourcedIds="willow", email="theo@willow.example.org",
+        "theo", "theo", role="teacher", orgSourcedIds="willow,closed",
+        email="theo@willow.example.org",
         **{"metadata.audiobooks": ""},
     )  # fmt: skip
     for group in ("c1", "c2"):
@@ -95,7 +96,6 @@ async def test_errors_are_reviewed_and_mended_before_the_live_date(
 
 async def an_existing_customer_answers_the_questions(office: Office, classlink: Opening) -> Any:
     await office.import_legacy(BEFORE)
-    await office.see.execute("UPDATE users SET is_eligible = false WHERE username = 'ivy'")
     await office.of_the_product().do("tenantUpdate", displayName="Willow USD, Willow, KS")
     live_on = utc_now().date() + timedelta(days=14)
     await office.of_the_product().do("tenantUpdate", goLiveOn=str(live_on))
@@ -164,8 +164,9 @@ async def one_record_is_mended_and_revalidated(office: Office, tmp_path: Path) -
     assert run["mode"] == "REVALIDATION"
     assert counted(run, "USER") == {"created": 1}
     assert await errors(office, code=["FIELD_REQUIRED"], state=["OPEN"]) == []
-    people = await office.people("familyName")
+    people = await office.people("familyName groups { name }")
     assert set(people) == {"theo", "ivy@willow", "kim@willow", "max@willow"}
+    assert people["max@willow"]["groups"] == [{"name": "English 9"}]
     assert people["kim@willow"]["familyName"] == "Archer"
 
 
@@ -189,7 +190,7 @@ async def the_rest_is_mended_and_revalidated(office: Office, tmp_path: Path) -> 
     run = await office.end_of(answer)
     assert (counted(run, "USER")["created"], counted(run, "GROUP")["created"]) == (2, 1)
     assert {error["code"] for error in await errors(office, state=["OPEN"])} == {
-        "CONN_EMPTY", "STUDENT_MULTI_GROUP"
+        "CONN_EMPTY", "STUDENT_MULTI_GROUP", "USER_SCHOOL_MISSING"
     }  # fmt: skip
     people = await office.people("groups { name }")
     assert set(people) == {
@@ -208,11 +209,14 @@ async def a_warning_is_accepted_until_it_changes(office: Office, tmp_path: Path)
         assert night["state"] == "SUCCEEDED"
         assert await errors(office, state=["OPEN"]) == []
     district = mended()
-    district.enroll("e-lou-2", "lou", "c2")
+    district.users.change("theo", orgSourcedIds="willow,renamed")
     district.write(tmp_path / "classlink")
     await office.sync()
     [warning] = await errors(office, state=["OPEN"])
-    assert (warning["code"], warning["sourceId"]) == ("STUDENT_MULTI_GROUP", "willow")
+    assert (warning["code"], warning["sourceId"]) == ("USER_SCHOOL_MISSING", "theo")
+    accepted = await errors(office, state=["ACCEPTED"])
+    assert {error["code"] for error in accepted} == {"CONN_EMPTY", "STUDENT_MULTI_GROUP"}
+    assert {error["acceptedNote"] for error in accepted} == {"So it is meant."}
 
 
 async def the_live_date_comes(office: Office) -> None:

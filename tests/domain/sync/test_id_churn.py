@@ -229,3 +229,66 @@ async def test_classes_of_other_days_are_other_classes(synced: Story) -> None:
         following.change(f"xg{n}", term_source_ids=("t2",))
     run = await pull(synced, following)
     assert "ID_CHURN" not in await reasons(synced, run)
+
+
+async def test_what_has_changed_since_it_was_approved_waits_with_what_needs_it(
+    synced: Story,
+) -> None:
+    held = await pull(synced, renamed(district(), "s"))
+    feed = renamed(district(), "s")
+    feed.change("xs0", name="School 0 and a half")
+    run = await approve(synced, held, feed)
+    assert run.state is SyncRunState.SUCCEEDED_WITH_HOLD
+    assert [run.counts[name]["held"] for name in ("SCHOOL", "GROUP", "USER")] == [1, 1, 1]
+    without_school = (
+        "SELECT count(*) FROM users u WHERE NOT EXISTS"
+        " (SELECT FROM school_affiliations a WHERE a.user_id = u.id)"
+    )
+    assert await synced.see.fetchval(without_school) == 0
+
+
+async def test_one_that_waits_longer_than_the_others_is_not_doubled(synced: Story) -> None:
+    ids = await synced.ids("groups")
+    held = await pull(synced, renamed(district(), "g"))
+    feed = renamed(district(), "g")
+    feed.change("xg0", name="Geometry")
+    run = await approve(synced, held, feed)
+    assert numbers(run, RecordType.GROUP)["updated"] == SIZE - 1
+    later = await pull(synced, feed)
+    assert later.state is SyncRunState.HELD
+    assert await reasons(synced, later) == ["ID_CHURN"]
+    assert (await approve(synced, later, feed)).state is SyncRunState.SUCCEEDED
+    assert await synced.ids("groups") == moved(ids)
+    assert totals(await pull(synced, feed)) == NOTHING
+
+
+async def test_a_delta_does_not_double_who_waits_as_re_keyed(synced: Story) -> None:
+    ids = await synced.ids("users")
+    feed = renamed(district(), "u")
+    held = await pull(synced, feed)
+    delta = await pull(synced, Feed(feed.records, set(RecordType)), SyncMode.DELTA)
+    assert delta.state is SyncRunState.HELD
+    assert await synced.ids("users") == ids
+    assert (await approve(synced, held, feed)).state is SyncRunState.SUCCEEDED
+    assert await synced.ids("users") == moved(ids)
+
+
+async def test_a_delta_that_deletes_and_brings_them_again_is_seen_through(synced: Story) -> None:
+    ids = await synced.ids("users")
+    feed = renamed(district(), "u")
+    feed.deltas = set(RecordType)
+    feed.deleted = {RecordType.USER: list(ids)}
+    run = await pull(synced, feed, SyncMode.DELTA)
+    assert run.state is SyncRunState.HELD
+    assert "ID_CHURN" in await reasons(synced, run)
+    assert await synced.ids("users") == ids
+
+
+async def test_a_delta_asks_about_one_who_comes_again(synced: Story) -> None:
+    feed = Feed([record for record in renamed(district(), "u", most=1).records
+                 if record.source_id in ("xu0", "e0")], set(RecordType))  # fmt: skip
+    feed.deleted = {RecordType.USER: ["u0"]}
+    run = await pull(synced, feed, SyncMode.DELTA)
+    assert totals(run) == NOTHING
+    assert (await synced.user("u0"))["archived_at"] is None
+    assert await candidates(synced) == [("xu0", ["u0"], "USER_ID_CHANGED", None, False)]

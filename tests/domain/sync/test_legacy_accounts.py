@@ -7,10 +7,12 @@ import pytest
 
 from domain.clock import utc_now
 from domain.errors import Conflict
+from domain.people.callers import COMMAND_LINE
 from domain.roster.records import RecordType
 from domain.roster.source import Provider
 from domain.sync.matches import MatchDecision
 from domain.sync.models import SyncMode, SyncRunState
+from domain.sync.onboarding import approve_preflight
 from tests.api.graphql.seed import add_group, add_membership, add_school, add_user
 from tests.domain.sync.feeds import Feed, small_feed, student
 from tests.domain.sync.matching import (
@@ -23,6 +25,7 @@ from tests.domain.sync.matching import (
     pull,
     take_over,
 )
+from tests.domain.sync.reverts import revert
 from tests.domain.sync.stories import Story, numbers, totals
 
 pytestmark = pytest.mark.anyio
@@ -292,3 +295,48 @@ async def test_who_waits_keeps_the_username(old: Story) -> None:
     await take_over(old, feed)
     assert ("USER_LOGIN_CASE_CLASH", "cid") in await old.errors()
     assert set(await people(old)) == {"x1", "x2", "bob", "dee"}
+
+
+async def test_who_was_not_shown_as_closed_is_not_closed_by_the_next_night(old: Story) -> None:
+    ids = [await had(old, f"u{n}") for n in range(40)]
+    await choose(old, "MATCH_USERNAME")
+    feed = small_feed()
+    feed.records += [student(f"u{n}") for n in range(40)]
+    assert (await pull(old, small_feed(), SyncMode.PREFLIGHT)).counts["USER"]["archived"] == 40
+    shown = await pull(old, feed)
+    less = feed.without(*(f"u{n}" for n in range(30)))
+    assert (await approve(old, shown, less)).counts["USER"]["held"] == 30
+    later = await pull(old, less)
+    assert later.state is SyncRunState.HELD
+    assert later.counts["USER"]["held"] == 30
+    assert [user_id for user_id in ids if await is_archived(old, user_id)] == []
+    assert (await approve(old, later, less)).counts["USER"]["archived"] == 30
+
+
+async def test_who_was_shown_as_a_student_does_not_come_as_an_administrator(old: Story) -> None:
+    await had(old, "zoe")
+    await choose(old, "REPLACE")
+    held, feed = await pull(old, small_feed()), small_feed()
+    feed.change("cid", roles=("DISTRICT_ADMIN",))
+    run = await approve(old, held, feed)
+    assert (run.counts["USER"]["created"], run.counts["USER"]["held"]) == (3, 1)
+    assert await old.user("cid") is None
+
+
+async def test_a_first_sync_that_was_undone_has_to_be_approved_again(old: Story) -> None:
+    zoe = await had(old, "zoe")
+    await choose(old, "REPLACE")
+    shown = await pull(old, small_feed(), SyncMode.PREFLIGHT)
+    async with old.api.transaction(old.tenant_id) as session:
+        await approve_preflight(
+            session,
+            tenant_id=old.tenant_id,
+            run_id=shown.id,
+            caller=COMMAND_LINE,
+            now=utc_now(),
+        )
+    first = await pull(old, small_feed())
+    assert await is_archived(old, zoe)
+    await revert(old, first)
+    assert (await pull(old, small_feed())).state is SyncRunState.HELD
+    assert not await is_archived(old, zoe)

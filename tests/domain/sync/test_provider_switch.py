@@ -297,3 +297,21 @@ async def test_the_same_ids_at_the_new_provider_change_nothing(rostered: Story) 
     assert totals(held) == NOTHING
     assert await links(rostered) == []
     assert held.counts[RecordType.USER.value]["unchanged"] == 5
+
+
+async def test_who_has_changed_since_the_approval_is_not_doubled_by_the_next_night(
+    rostered: Story,
+) -> None:
+    people, groups = await rostered.ids("users"), await rostered.ids("groups")
+    await switch(rostered)
+    held = await pull(rostered, after())
+    feed = after()
+    feed.change("8dee", preferred_given_name="D")
+    feed.change("7g2", name="Biology - Fox - 2")
+    first = await approve(rostered, held, feed)
+    assert [first.counts[name]["held"] for name in ("USER", "GROUP")] == [1, 1]
+    later = await pull(rostered, feed)
+    assert later.state is SyncRunState.HELD
+    assert (await approve(rostered, later, feed)).state is SyncRunState.SUCCEEDED
+    assert await rostered.ids("users") == {SAME[name]: one for name, one in people.items()}
+    assert await rostered.ids("groups") == {SAME[name]: one for name, one in groups.items()}

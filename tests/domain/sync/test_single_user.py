@@ -275,3 +275,15 @@ async def test_only_what_is_not_stored_is_asked_for_besides(story: Story) -> Non
         {"USER": {"eve"}}, {"GROUP": {"g9"}}, {"SCHOOL": {"s9"}},
     ]  # fmt: skip
     assert totals(run, "created") == {"created": 5}
+
+
+async def test_nobody_comes_alone_where_the_first_sync_was_undone_meanwhile(
+    rostered: Story,
+) -> None:
+    rostered.district.user("eve", "eve", identifier="105")
+    rostered.district.write(rostered.folder)
+    asked = await ask_for(rostered, number="105")
+    await rostered.see.execute("UPDATE integrations SET rostered_at = NULL")
+    assert await work(rostered.worker, open_source, rostered.keys) == asked.run.id
+    assert (await rostered.read_run(asked.run.id)).state is SyncRunState.HELD
+    assert await rostered.user("eve") is None

@@ -88,12 +88,13 @@ async def open_holds(story: Story) -> list[UUID]:
 async def test_of_thirty_percent_nobody_goes_until_it_is_approved(rostered: Story) -> None:
     gone = range(300)
     await pull(rostered, large_feed())
-    for _ in range(2):
-        held = await pull(rostered, large_feed(gone))
+    for held in [await pull(rostered, large_feed(gone)) for _ in range(2)]:
         assert held.state is SyncRunState.HELD
         assert held.counts["USER"]["held"] == 300
         assert held.counts["USER"]["archived"] == 0
         assert await archived(rostered) == set()
+    [waiting] = await open_holds(rostered)
+    held = await rostered.read_run(waiting)
     approved = await approve(rostered, held, large_feed(gone))
     assert approved.state is SyncRunState.SUCCEEDED
     assert numbers(approved, RecordType.USER) == {"archived": 300, "unchanged": 701}
@@ -262,3 +263,73 @@ async def test_a_student_who_becomes_staff_waits_with_all_they_would_get(rostere
     assert (user["roles"], user["given_name"]) == (["TEACHER"], "Promoted")
     rows = [row for row in (await rostered.roster())["memberships"] if row[0] == "u7"]
     assert rows == [("u7", "g0", "STUDENT", True), ("u7", "g0", "TEACHER", False)]
+
+
+async def test_every_school_that_vanishes_waits_however_many_there_are(rostered: Story) -> None:
+    schools = [School(f"s{n}", f"School {n}") for n in range(300)]
+    pupils = [student(f"u{n}", school_source_ids=(f"s{n}",)) for n in range(300)]
+    feed = large_feed(count=0)
+    feed.records += [*schools[2:], *pupils[2:]]
+    await pull(rostered, feed)
+    gone = range(2, 27)
+    run = await pull(rostered, feed.without(*(f"{c}{n}" for c in "su" for n in gone)))
+    for name in ("SCHOOL", "USER"):
+        assert (run.counts[name]["archived"], run.counts[name]["held"]) == (0, 25)
+    assert await archived(rostered) == set()
+
+
+async def test_who_goes_takes_memberships_along_that_wait(rostered: Story) -> None:
+    feed = large_feed(count=50)
+    await pull(rostered, feed)
+    kept = feed.without(
+        *(record.source_id for record in feed.records if isinstance(record, Enrollment))
+    )
+    run = await pull(rostered, kept.without("u7"))
+    assert run.counts["MEMBERSHIP"]["archived"] == 1
+    assert run.counts["MEMBERSHIP"]["held"] == 51
+    assert await archived(rostered) == {"u7"}
+    left = (
+        "SELECT count(*) FROM memberships m JOIN users u ON u.id = m.user_id"
+        " WHERE m.archived_at IS NULL AND u.archived_at IS NOT NULL"
+    )
+    assert await rostered.see.fetchval(left) == 0
+
+
+async def test_a_licence_is_not_kept_for_who_waits_anyway(rostered: Story) -> None:
+    await pull(rostered, large_feed(count=40))
+    await rostered.see.execute("UPDATE subscriptions SET licence_limit = 41")
+    feed = large_feed(range(20), count=40)
+    feed.records += [student("named", username="u0"), student("new")]
+    run = await pull(rostered, feed)
+    assert (run.counts["USER"]["created"], run.counts["USER"]["held"]) == (1, 21)
+    assert await rostered.user("new") is not None
+
+
+async def test_who_waits_gives_no_licence_back(rostered: Story) -> None:
+    await pull(rostered, large_feed(count=40))
+    await rostered.see.execute("UPDATE subscriptions SET licence_limit = 40")
+    feed = large_feed(range(20), count=40)
+    feed.change("u30", username="u0", is_enabled=False)
+    feed.records += [student("new")]
+    run = await pull(rostered, feed)
+    assert run.state is SyncRunState.HELD
+    assert await rostered.user("new") is None
+
+
+async def test_of_a_run_that_fails_nothing_waits_and_nothing_counts_as_done(
+    rostered: Story,
+) -> None:
+    await pull(rostered, large_feed(count=40))
+    feed = large_feed(range(20), count=40)
+    feed.change("u30", given_name="Renamed")
+    await rostered.see.execute(
+        "ALTER TABLE users ADD CONSTRAINT is_broken CHECK (given_name <> 'Renamed') NOT VALID"
+    )
+    try:
+        run = await rostered.run(opener=feed.open)
+    finally:
+        await rostered.see.execute("ALTER TABLE users DROP CONSTRAINT is_broken")
+    assert run.state is SyncRunState.FAILED
+    assert (run.counts["USER"]["updated"], run.counts["USER"]["held"]) == (0, 0)
+    assert await open_holds(rostered) == []
+    assert await rostered.changes(run) == []

@@ -174,7 +174,7 @@ AT_PROVIDER: dict[str, Callable[[District, int, int], None]] = {
 HERE: dict[str, Callable[[Trial, int, int], Any]] = {
     act.__name__: act
     for act in (
-        write_settings, earn_progress, name_school, set_limits, set_licences, hold_everything,
+        write_settings, earn_progress, name_school, set_limits, set_licences,
     )
 }  # fmt: skip
 EDITS = AT_PROVIDER.keys() | HERE.keys()

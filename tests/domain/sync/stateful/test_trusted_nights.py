@@ -8,11 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from domain.integrations.models import ExistingAccounts
 from domain.roster.records import RecordType
 from domain.roster.source import Provider
 from tests.domain.sync.conftest import TellStory
 from tests.domain.sync.stateful.edits import EDITS, Edit
 from tests.domain.sync.stateful.identity import churn, switch
+from tests.domain.sync.stateful.legacy import begin_with_accounts
+from tests.domain.sync.stateful.single import one_person
 from tests.domain.sync.stateful.trial import Trial
 from tests.domain.sync.stateful.undoing import cancelled_night, revert
 
@@ -44,11 +47,12 @@ ACTS: dict[str, tuple[int, Act]] = {
     "approve": (5, lambda trial, _: trial.approve()),
     "discard": (1, lambda trial, _: trial.discard()),
     "preflight": (1, lambda trial, _: trial.preflight()),
-    "fault": (1, lambda trial, number: trial.failing_night(1 + number % 8)),
+    "fault": (1, lambda trial, number: trial.failing_night(1 + number % 6)),
     "kill": (2, lambda trial, number: trial.killed_night(number)),
     "cancel": (2, cancelled_night),
     "empty": (1, lambda trial, number: trial.night(empty=TYPES[number % len(TYPES)])),
     "revert": (3, revert),
+    "one person": (2, one_person),
     "switch": (1, switch),
     "churn": (1, churn),
 }
@@ -56,15 +60,21 @@ ACTS: dict[str, tuple[int, Act]] = {
 names = st.sampled_from([name for name, (weight, _) in ACTS.items() for _ in range(weight)])
 edits = st.builds(Edit, st.sampled_from(sorted(EDITS)), st.integers(0, 40), st.integers(0, 40))
 steps = st.builds(Step, st.lists(edits, max_size=6), names, st.integers(1, 120))
+policies = st.sampled_from([None, None, *ExistingAccounts])
 
 
 @SETTINGS
-@given(story=st.lists(steps, min_size=1, max_size=8))
-async def test_what_is_stored_is_what_the_model_says(tell: TellStory, story: list[Step]) -> None:
+@given(policy=policies, story=st.lists(steps, min_size=1, max_size=8))
+async def test_what_is_stored_is_what_the_model_says(
+    tell: TellStory, policy: ExistingAccounts | None, story: list[Step]
+) -> None:
     trial = Trial(await tell(f"tenant-{next(_slugs)}"))
     await trial.story.connect_to(Provider.ONEROSTER)
     await trial.set_limits(trial.terms.limits)
-    await trial.night()
+    if policy is None:
+        await trial.night()
+    else:
+        await begin_with_accounts(trial, policy)
     for step in story:
         for edit in step.edits:
             await edit.make(trial)

@@ -234,7 +234,10 @@ class Trial(LocalEdits):
         assert [row["run_id"] for row in open_holds] == ([run.id] if judgement.waits else [])
         reasons = await observe_reasons(self.story.see, run.id)
         assert bool(reasons) == bool(judgement.waits)
-        self.waiting = Waiting(run.id, judgement.waits) if judgement.waits else None
+        self.wait_for(run, judgement.waits)
+
+    def wait_for(self, run: SyncRun, shown: Approved) -> None:
+        self.waiting = Waiting(run.id, shown) if shown else None
 
     async def expect_stored(self) -> None:
         observed = await observe(self.story.see, self.tenant_id)

@@ -27,6 +27,8 @@ from tests.domain.sync.stateful.trial import Done, Trial
 async def revert(trial: Trial, place: int) -> None:
     """One of the last runs; refused where later ones changed the same, or it would leave a gap."""
     candidates = trial.done[-3:]
+    if not candidates:
+        return
     done = candidates[place % len(candidates)]
     after = trial.ledger.without(done.changed)
     is_possible = bool(done.changed) and not _is_touched(trial, done) and not _gaps(trial, after)
