@@ -142,13 +142,13 @@ async def gather_facts(
     for record_type in WATCHED:
         numbers, allowed = counts[record_type], limits.get(record_type, DEFAULT_LIMITS)
         if (numbers.watched or 0) > allowed.archive_count:
-            stored = await connection.fetchval(
-                f"SELECT count(*) FROM ({_STORED[record_type]}) s", context.tenant_id
-            )
-            counts[record_type] = numbers._replace(watched_of=stored)
-            schools[record_type] = await _of_schools(
-                context, connection, record_type, allowed.archive_count
-            )
+            found = await _of_schools(context, connection, record_type)
+            counts[record_type] = numbers._replace(watched_of=sum(each.stored for each in found))
+            schools[record_type] = [
+                each
+                for each in found
+                if each.archived > allowed.archive_count and record_type is not RecordType.SCHOOL
+            ]
     return Facts(
         roles=await _vanishing_roles(context, connection, counts[RecordType.USER]),
         unknown_schools=await unknown_schools(context, connection),
@@ -181,22 +181,22 @@ async def _empty_types(context: RunContext, connection: asyncpg.Connection) -> s
 
 
 async def _of_schools(
-    context: RunContext, connection: asyncpg.Connection, record_type: RecordType, count: int
+    context: RunContext, connection: asyncpg.Connection, record_type: RecordType
 ) -> list[SchoolCounts]:
-    """The schools in which more than so many records of the type would be archived."""
-    if record_type is RecordType.SCHOOL:
-        return []
+    """Every school with what it has of the type; those first that would lose most.
+
+    People of no school are one more, without archives: no school is to be named for them.
+    """
     rows = await connection.fetch(
-        "SELECT n.school_id::text AS school_id, n.archived, s.stored FROM ("
-        f"  SELECT school_id, count(*) AS archived FROM {context.staging.table('watched')}"
-        "   WHERE record_type = $2 AND school_id IS NOT NULL"
-        "   GROUP BY 1 HAVING count(*) > $3) n"
-        " JOIN (SELECT school_id, count(*) AS stored"
-        f"  FROM ({_STORED[record_type]}) r GROUP BY 1) s USING (school_id)"
-        " ORDER BY n.archived DESC, 1",
+        "SELECT coalesce(s.school_id::text, '') AS school_id, s.stored,"
+        "  coalesce(n.archived, 0) AS archived"
+        f" FROM (SELECT school_id, count(*) AS stored FROM ({_STORED[record_type]}) r GROUP BY 1) s"
+        f" LEFT JOIN (SELECT school_id, count(*) AS archived"
+        f"   FROM {context.staging.table('watched')} WHERE record_type = $2 GROUP BY 1) n"
+        "  ON n.school_id = s.school_id"
+        " ORDER BY 3 DESC, 1",
         context.tenant_id,
         record_type.value,
-        count,
     )
     return [SchoolCounts(row["school_id"], row["stored"], row["archived"]) for row in rows]
 
@@ -241,6 +241,12 @@ async def _vanishing_roles(
     if not users.archived or context.mode in (SyncMode.SINGLE_USER, SyncMode.REVALIDATION):
         return {}
     staged, work = context.staging.of(RecordType.USER), context.staging.work(RecordType.USER)
+    # Usually the first rows show that both are there.
+    if await connection.fetchval(
+        f"SELECT EXISTS (SELECT FROM {staged} WHERE roles @> '{{STUDENT}}')"
+        f" AND EXISTS (SELECT FROM {staged} WHERE roles @> '{{TEACHER}}')"
+    ):
+        return {}
     rows = await connection.fetch(
         "SELECT r.role, count(*) AS stored FROM users u CROSS JOIN unnest(u.roles) AS r (role)"
         f" LEFT JOIN {work} w ON w.id = u.id AND w.action = 'ARCHIVE'"

@@ -27,8 +27,8 @@ async def observe(context: RunContext, connection: asyncpg.Connection) -> None:
     touched = await _find_touched(context, connection)
     if touched:
         await allow_nested_loops(connection, touched)
-        await _note_other_schools(context, connection)
         await _note_other_days(context, connection)
+        await _note_other_schools(context, connection)
     await allow_nested_loops(connection, None)
     await _tell_again(
         context,
@@ -46,27 +46,35 @@ async def _note_other_schools(context: RunContext, connection: asyncpg.Connectio
     """
     problems = context.staging.problems
     await connection.execute(
+        "CREATE TEMPORARY TABLE members ON COMMIT DROP AS"
+        " SELECT t.source_id, t.school_id, m.role, m.user_id FROM touched t"
+        f" JOIN memberships m ON m.tenant_id = '{context.tenant_id}' AND m.group_id = t.id"
+        " WHERE m.archived_at IS NULL AND m.role IN ('STUDENT', 'TEACHER')"
+        "  AND t.archived_at IS NULL"
+    )
+    await connection.execute("ANALYZE members")
+    # The notes have no index: each member is looked for in them at once.
+    await allow_nested_loops(connection, None)
+    await connection.execute(
         f"INSERT INTO {problems} {SAID}"
         " SELECT CASE f.role WHEN 'STUDENT' THEN $2 ELSE $3 END, $4, f.source_id, NULL,"
         "  'people of the class''s school',"
         "  f.number || CASE f.role WHEN 'STUDENT' THEN ' student' ELSE ' teacher' END"
         "   || CASE f.number WHEN 1 THEN ' of another school' ELSE 's of other schools' END,"
         f" $4 || ' ' || f.source_id, {tell_number('f.number', 'f.examples')}, false"
-        " FROM (SELECT t.source_id, m.role, count(*) AS number,"
+        " FROM (SELECT m.source_id, m.role, count(*) AS number,"
         f"   (array_agg(u.source_id ORDER BY u.source_id))[:{MOST_EXAMPLES}] AS examples"
-        "  FROM touched t JOIN memberships m ON m.tenant_id = $1 AND m.group_id = t.id"
-        "   JOIN users u ON u.tenant_id = $1 AND u.id = m.user_id"
-        "  WHERE m.archived_at IS NULL AND m.role IN ('STUDENT', 'TEACHER')"
-        "   AND u.origin = 'PROVIDER' AND u.archived_at IS NULL AND t.archived_at IS NULL"
+        "  FROM members m JOIN users u ON u.tenant_id = $1 AND u.id = m.user_id"
+        "  WHERE u.origin = 'PROVIDER' AND u.archived_at IS NULL"
         "   AND EXISTS (SELECT FROM school_affiliations a"
         "    WHERE a.tenant_id = $1 AND a.user_id = u.id)"
         "   AND NOT EXISTS (SELECT FROM school_affiliations a"
-        "    WHERE a.tenant_id = $1 AND a.user_id = u.id AND a.school_id = t.school_id)"
+        "    WHERE a.tenant_id = $1 AND a.user_id = u.id AND a.school_id = m.school_id)"
         f"  AND NOT EXISTS (SELECT FROM {problems} p"
         "    WHERE p.code = $5 AND p.source_id = u.source_id)"
         "   AND NOT EXISTS (SELECT FROM validation_errors v WHERE v.tenant_id = $1"
         "    AND v.code = $5 AND v.source_id = u.source_id AND v.state <> 'RESOLVED')"
-        "  GROUP BY t.source_id, m.role) f",
+        "  GROUP BY m.source_id, m.role) f",
         context.tenant_id,
         Code.ENR_SCHOOL_MISMATCH.value,
         Code.CLASS_TEACHER_OTHER_SCHOOL.value,

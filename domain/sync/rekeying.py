@@ -186,14 +186,19 @@ async def _link_if_rekeyed(rules: Rules, entity: Entity, size: _Gone) -> None:
         )
 
 
+_WAS_NOT_DONE = "(h.ended_at IS NULL OR h.ended_by NOT LIKE 'run %')"
+"""No run has looked at the whole roster since: the hold is open, or was discarded."""
+
+
 async def recall_links(rules: Rules, entity: Entity, switch: Switch | None) -> None:
     """Link again what was shown and waits: one that came too late for the others, or in a delta.
 
-    Alone it is no mass any more, and would be taken for somebody new. It waits for approval too.
+    Alone it is no mass any more, and would be taken for somebody new. It waits for approval too,
+    and so it does when what waited was set aside: it is still the same person.
     """
     is_switching = switch is not None and not switch.is_done
     if is_switching or not await rules.connection.fetchval(
-        "SELECT EXISTS (SELECT FROM holds WHERE tenant_id = $1 AND ended_at IS NULL)",
+        f"SELECT EXISTS (SELECT FROM holds h WHERE h.tenant_id = $1 AND {_WAS_NOT_DONE})",
         rules.context.tenant_id,
     ):
         return
@@ -205,7 +210,7 @@ async def recall_links(rules: Rules, entity: Entity, switch: Switch | None) -> N
         "  FROM holds h JOIN sync_changes c ON c.tenant_id = h.tenant_id AND c.run_id = h.run_id"
         f"  JOIN ({fresh(rules, entity)}) f ON f.source_id = c.new_values ->> 'source_id'"
         f"  JOIN {entity.table} r ON r.tenant_id = $1 AND r.id = c.record_id"
-        "  WHERE h.tenant_id = $1 AND h.ended_at IS NULL AND c.record_type = $2::text"
+        f"  WHERE h.tenant_id = $1 AND {_WAS_NOT_DONE} AND c.record_type = $2::text"
         "   AND c.action = 'UPDATE' AND c.held_by IS NOT NULL"
         f"   AND {_IS_LIVE} AND {has_vanished(rules, entity)}"
         "  ORDER BY r.id, c.created_at DESC) w ORDER BY w.source_id, w.created_at DESC"

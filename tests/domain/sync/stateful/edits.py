@@ -175,6 +175,7 @@ HERE: dict[str, Callable[[Trial, int, int], Any]] = {
     act.__name__: act
     for act in (
         write_settings, earn_progress, name_school, set_limits, set_licences,
+        hold_everything,
     )
 }  # fmt: skip
 EDITS = AT_PROVIDER.keys() | HERE.keys()

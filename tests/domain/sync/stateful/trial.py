@@ -74,18 +74,19 @@ class Trial(LocalEdits):
         approved: Approved | None = None,
         *,
         links: Links = MappingProxyType({}),
+        is_asked: bool = False,
     ) -> Judgement:
         """What the model says of a night with this feed.
 
         `links` are those that are recognised under other ids, which takes an approval.
+        `is_asked`: this is the question whether to begin.
         """
         named = {key.type for key in read_feed(feed)}
         stored = {key.type for key, row in self.ledger.rows.items() if not row.is_archived}
         ledger = self.ledger.renamed(links)
+        is_unseen = bool(links) or (self.began is None and bool(self.ids))
         terms = self.terms._replace(
-            empty=stored - named,
-            seniority=self.ids,
-            is_unseen=bool(links) or (self.began is None and bool(self.ids)),
+            empty=stored - named, seniority=self.ids, is_unseen=is_unseen and not is_asked
         )
         plan = plan_night(ledger, take(feed, ledger), links)
         return judge(ledger, plan, terms, approved or {})
@@ -98,7 +99,8 @@ class Trial(LocalEdits):
     async def preflight(self) -> None:
         """It shows what a night would do, and does nothing."""
         feed = self.feed()
-        judgement = self.foresee(feed)
+        # Of a first sync it shows what would come of an approval.
+        judgement = self.foresee(feed, is_asked=True)
         run = await self.story.run(SyncMode.PREFLIGHT, opener=feed.open)
         assert run.state in (SyncRunState.SUCCEEDED, SyncRunState.SUCCEEDED_WITH_ERRORS)
         await self.expect_numbers(run, judgement)
