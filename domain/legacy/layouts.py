@@ -129,7 +129,7 @@ PEOPLE: Final = Layout(
     ),
     example=(
         *("p1", "mia.lee", "Mia", "Lee", "student", "s1"),
-        *("", "", "", "104233", "03", "yes"),
+        *("", "", "", "104233", "03", "yes", "yes"),
     ),
     record_type=RecordType.USER,
     stored="users",

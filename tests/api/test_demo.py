@@ -48,7 +48,7 @@ def test_two_demos_at_once_show_what_they_should_and_leave_nothing(tmp_path: Pat
         assert process.wait(60) == 0
     assert (result.returncode, result.stderr) == (0, "")
     assert AS_EXPECTED in result.stdout
-    assert '"openErrors": 12' in result.stdout
+    assert '"openErrors": 13' in result.stdout
     assert answer.json()["data"]["tenants"]["nodes"][0]["slug"] == "springfield"
     assert refused.status_code == 401
     assert "springfield" not in refused.text

@@ -178,6 +178,8 @@ HERE: dict[str, Callable[[Trial, int, int], Any]] = {
         hold_everything,
     )
 }  # fmt: skip
+ADDING = {"add_person", "add_people", "add_class", "add_school", "put_back"}
+"""What can be done where there is nobody and nothing."""
 EDITS = AT_PROVIDER.keys() | HERE.keys()
 
 
@@ -191,5 +193,5 @@ class Edit(NamedTuple):
     async def make(self, trial: Trial) -> None:
         if self.act in HERE:
             await HERE[self.act](trial, self.first, self.second)
-        else:
+        elif self.act in ADDING or (trial.district.classes and trial.district.people):
             AT_PROVIDER[self.act](trial.district, self.first, self.second)

@@ -72,18 +72,19 @@ def _is_settled(trial: Trial) -> bool:
 
 
 def _are_alike(trial: Trial) -> bool:
-    """Whether all that is stored can be told by its names and numbers in the feed."""
+    """Whether all of the feed that is stored is live, and told by its names and numbers.
+
+    Who is archived and comes back under another id is an administrator's to decide.
+    """
     for key, values in read_feed(trial.feed()).items():
         row = trial.ledger.rows.get(key)
         if row is None:
             continue
-        former = row.values
+        former, is_other = row.values, row.is_archived
         if isinstance(former, GroupValues) and isinstance(values, GroupValues):
-            is_other = former[:2] != values[:2] or PAST in (*former.terms, *values.terms)
+            is_other |= former[:2] != values[:2] or PAST in (*former.terms, *values.terms)
         elif isinstance(former, UserValues) and isinstance(values, UserValues):
-            is_other = not set(former.roles) & set(values.roles)
-        else:
-            is_other = False
+            is_other |= not set(former.roles) & set(values.roles)
         if is_other:
             return False
     return True

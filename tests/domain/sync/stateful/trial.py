@@ -223,7 +223,8 @@ class Trial(LocalEdits):
         for name, expected in count(judgement.goes_on).items():
             counted = run.counts[name.value]
             found = {number: counted.get(number, 0) for number in (*NUMBERS, "held")}
-            assert (name, found) == (name, expected | {"held": sum(waits[name].values())})
+            wanted = expected | {"held": sum(waits[name].values())}
+            assert found == wanted, (name, found, wanted, waits[name])
 
     async def is_open(self, run_id: UUID) -> bool:
         return await observe_reasons(self.story.see, run_id) is not None
