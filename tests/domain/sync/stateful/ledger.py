@@ -231,7 +231,8 @@ def _good(values: Values, taken: Roster) -> Values | None:
         return values._replace(terms=terms, course=values.course if is_there else None)
     if isinstance(values, UserValues):
         there = tuple(name for name in values.schools if Key(SCHOOL, name) in taken)
-        return values._replace(schools=there[: 1 if values.is_student else None]) if there else None
+        only_learns = values.roles == ("STUDENT",)
+        return values._replace(schools=there[: 1 if only_learns else None]) if there else None
     return values
 
 

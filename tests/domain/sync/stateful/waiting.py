@@ -80,19 +80,34 @@ def judge(stored: Ledger, plan: Plan, terms: Terms, approved: Mapping[Key, Chang
     found: dict[Key, Code] = {}
     for key, code in _find(stored, plan, terms):
         found.setdefault(key, code)
-    if terms.is_unseen or (terms.holds_everything and found) or (terms.empty & {TERM, COURSE}):
+    holds_all = bool(
+        terms.is_unseen or (terms.holds_everything and found) or terms.empty & {TERM, COURSE}
+    )
+    if holds_all:
         found = dict.fromkeys(plan, Code.HOLD_DEPENDS) | found
     for key, change in plan.items():
         if key in found and key in approved and change.is_shown_as(approved[key]):
             del found[key]
+    if holds_all and approved:
+        _come_along(plan, found)
     for key in _without_seats(stored, plan, terms, found) - approved.keys():
         found[key] = Code.LICENCE_LIMIT
     _add_dependents(stored, plan, found)
+    _leave_nothing_behind(plan, found)
     return Judgement(
         {key: change for key, change in plan.items() if key not in found},
         {key: change for key, change in plan.items() if key in found},
         found,
     )
+
+
+def _come_along(plan: Plan, waits: dict[Key, Code]) -> None:
+    """New memberships come with the people and groups that were approved."""
+    for key, change in plan.items():
+        if key.type is MEMBERSHIP and change.action is CREATE and key in waits:
+            ends = [end for end in ends_of(key) if end in plan and end not in waits]
+            if any(not goes(plan[end]) for end in ends):
+                del waits[key]
 
 
 def _find(stored: Ledger, plan: Plan, terms: Terms) -> Iterator[tuple[Key, Code]]:
@@ -234,6 +249,14 @@ def _add_dependents(stored: Ledger, plan: Plan, waits: dict[Key, Code]) -> None:
         if not more:
             return
         waits.update(dict.fromkeys(more, Code.HOLD_DEPENDS))
+
+
+def _leave_nothing_behind(plan: Plan, waits: dict[Key, Code]) -> None:
+    """Who goes takes their memberships along, whatever those waited for; so does a group."""
+    going = {key for key, change in plan.items() if goes(change) and key not in waits}
+    for key, change in plan.items():
+        if key.type is MEMBERSHIP and goes(change) and going & set(ends_of(key)):
+            waits.pop(key, None)
 
 
 def _kept_usernames(stored: Ledger, plan: Plan, waits: Mapping[Key, Code]) -> dict[str, Key]:
