@@ -3,6 +3,7 @@
 DomainError
 ├── NotFound        there is no such thing, or not for this caller
 ├── Conflict        well formed, but the present state forbids it
+│   └── ProviderManaged   the provider owns it, so it is changed there
 ├── InvalidInput    one value is wrong, and which
 ├── Forbidden       this caller may not
 └── SourceError     the provider's side; see domain.roster.source
@@ -25,6 +26,14 @@ class Conflict(DomainError):
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
         self.field = field
+
+
+class ProviderManaged(Conflict):
+    """The provider owns it. `provider` is its code; the message says where to change it."""
+
+    def __init__(self, message: str, *, field: str | None, provider: str) -> None:
+        super().__init__(message, field=field)
+        self.provider = provider
 
 
 class InvalidInput(DomainError):

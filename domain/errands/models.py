@@ -19,6 +19,9 @@ class ErrandKind(StrEnum):
     PEOPLE_MERGE = "PEOPLE_MERGE"
     PEOPLE_MERGE_UNDO = "PEOPLE_MERGE_UNDO"
     IDENTITY_UNLINK = "IDENTITY_UNLINK"
+    SETTINGS_BULK = "SETTINGS_BULK"
+    PEOPLE_IMPORT = "PEOPLE_IMPORT"
+    ROSTER_EDIT = "ROSTER_EDIT"
 
 
 class ErrandState(StrEnum):
@@ -32,7 +35,8 @@ class Errand(TenantRow, Base):
     """`asked` is the input, `result` the answer once it is DONE.
 
     A REFUSED one says why: `refused_code` is INVALID, CONFLICT or NOT_FOUND. `started_at` moves on
-    while a worker is at it, so that a dead worker's errand is known.
+    while a worker is at it, so that a dead worker's errand is known. `progress` is {done, total} of
+    one that takes long.
     """
 
     __tablename__ = "errands"
@@ -51,3 +55,4 @@ class Errand(TenantRow, Base):
     refused_code: Mapped[str | None]
     refused_field: Mapped[str | None]
     message: Mapped[str | None]
+    progress: Mapped[dict[str, Any] | None]

@@ -24,6 +24,8 @@ MAX_SIZE: Final = 64 * MIB
 
 class UploadPurpose(StrEnum):
     LEGACY_IMPORT = "LEGACY_IMPORT"
+    ADMINS_IMPORT = "ADMINS_IMPORT"
+    STAFF_IMPORT = "STAFF_IMPORT"
 
 
 class UploadTicket(NamedTuple):

@@ -11,6 +11,9 @@ class Scope(StrEnum):
     ROSTER_READ = "roster:read"
     SYNC_RUN = "sync:run"
     TENANT_ADMIN = "tenant:admin"
+    PROGRESS_WRITE = "progress:write"
+    TRAINING_READ = "training:read"
+    TRAINING_WRITE = "training:write"
 
 
 ALL_SCOPES = frozenset(Scope)

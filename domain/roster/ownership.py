@@ -80,6 +80,32 @@ OWNERS: dict[RecordType, dict[str, FieldOwner]] = {
 }
 del OWNERS[RecordType.MEMBERSHIP]["source_id"]  # the provider's ids stay with the spans
 
+LOCAL_TABLES: dict[str, tuple[str, ...]] = {
+    "training_settings": (
+        "speed_target",
+        "accuracy_target",
+        "keyboard_layout",
+        "has_avatars",
+        "age_group",
+    ),
+    "default_places": ("group_id", "school_id"),
+    "eligibility_overrides": ("is_eligible",),
+    "progress": (
+        "lessons",
+        "seconds",
+        "best_speed",
+        "speed_total",
+        "speed_count",
+        "best_accuracy",
+        "accuracy_total",
+        "accuracy_count",
+        "copied_lessons",
+        "copied_seconds",
+        "last_active_at",
+    ),
+}
+"""What is LOCAL beside the roster's own tables: no sync ever changes a row of these."""
+
 
 def written_by_sync(record_type: RecordType) -> tuple[str, ...]:
     """The columns that a create or an update takes from the provider's record."""

@@ -122,6 +122,9 @@ class Code(StrEnum):
     ENR_SCHOOL_MISMATCH = "ENR_SCHOOL_MISMATCH"
     ENR_OUTSIDE_DATES = "ENR_OUTSIDE_DATES"
     # run
+    OVERRIDE_INVALID_NOW = "OVERRIDE_INVALID_NOW"
+    PROGRESS_GROUP_MOVED = "PROGRESS_GROUP_MOVED"
+    DEFAULTS_CLEARED = "DEFAULTS_CLEARED"
     HOLD_TYPE_EMPTY = "HOLD_TYPE_EMPTY"
     HOLD_SHARING_CHANGE = "HOLD_SHARING_CHANGE"
     HOLD_DELETES = "HOLD_DELETES"
@@ -437,6 +440,22 @@ RULES: dict[Code, Rule] = {
         "All memberships were applied.",
         "Nothing if it is meant so; otherwise leave ended enrollments out of the export.",
     ),
+    Code.OVERRIDE_INVALID_NOW: Rule(
+        W, A, "A default group is not the person's any more",
+        "The choice is kept and counts again when the membership comes back; until then the person"
+        " lands in the only group that is left, or is asked.",
+        "Nothing if the person chooses another one; or set it for them (defaultGroupSet).",
+    ),
+    Code.PROGRESS_GROUP_MOVED: Rule(
+        W, A, "A student has moved and their progress lies in the former group",
+        "The progress is kept there and comes back with the student.",
+        "Carry it to the new group (progressCarryOver), or leave it where it was earned.",
+    ),
+    Code.DEFAULTS_CLEARED: Rule(
+        W, A, "A new school year has begun, and default groups of the last one are cleared",
+        "People land in their only group, or are asked once; settings and progress are kept.",
+        "Nothing: everybody chooses anew when they sign in.",
+    ),
     Code.HOLD_TYPE_EMPTY: Rule(
         H, D, "Every record of a type is gone", _WAITS,
         "Check that the export is complete and sync again; approve if they are really gone.",
@@ -517,6 +536,7 @@ COUNTED = frozenset(
         Code.ENR_SCHOOL_MISMATCH,
         Code.ENR_OUTSIDE_DATES,
         Code.LICENCE_NEAR,
+        Code.DEFAULTS_CLEARED,
     }
 )
 """Codes of which one problem stands for several records: how many is another number every day.

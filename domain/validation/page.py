@@ -26,9 +26,8 @@ _ELSEWHERE: dict[str, str] = {
     "ENR_DUPLICATE": "two enrollments of one person in one class are two stays of one membership;"
     " with one id they are an ID_DUPLICATE",
     "ENR_USER_ARCHIVED": "who is archived is not in the feed: ENR_USER_MISSING",
-    "OVERRIDE_KEPT": "no field is both the provider's and the tenant's, so none overrides another",
-    "OVERRIDE_INVALID_NOW, PROGRESS_GROUP_MOVED": "progress stays with its group, whoever leaves"
-    " that; nothing has to be mended",
+    "OVERRIDE_KEPT": "who is eligible is the only field that is both the provider's and the"
+    " tenant's; the person says which of them it comes from",
     "QUARANTINE": "a run that fails changes nothing and is shown; the next one tries again",
     "RUN_ABORTED": "a run that somebody has ended is CANCELLED, and says by whom",
     "RUN_ALREADY_ACTIVE": "the request joins the run, and is told so",
