@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.sync.context import RunContext
+from domain.training.rollover import IS_OPEN
 
 VALID: Final = timedelta(days=7)
 """How old a preflight may be that is approved, and how long its approval holds."""
@@ -20,7 +21,8 @@ VALID: Final = timedelta(days=7)
 # With a place for each parameter, which text() and asyncpg write differently. Lists that are sets
 # are sorted. Of secrets only when they were changed is in it; the API's role may read no more.
 # Whoever undoes a first sync has not approved that it is done again.
-# JSON of PostgreSQL's has its keys in one order, so equal settings are equal.
+# JSON of PostgreSQL's has its keys in one order, so equal settings are equal. The limits around a
+# rollover are in it while they hold, and not named otherwise.
 DIGEST: Final = """
 SELECT encode(sha256(convert_to(CAST(jsonb_build_object(
   'provider', i.provider,
@@ -48,9 +50,12 @@ SELECT encode(sha256(convert_to(CAST(jsonb_build_object(
   'licences', (SELECT jsonb_build_array(
       s.licence_limit, s.licence_order, to_jsonb(s.licence_school_ids)) FROM subscriptions s
     WHERE s.tenant_id = i.tenant_id)
-) AS text), 'UTF8')), 'hex')
+) || coalesce((SELECT jsonb_build_object(
+    'rollover', jsonb_build_array(r.archive_percent, r.update_percent))
+  FROM year_rollovers r JOIN tenants t ON t.id = r.tenant_id
+  WHERE r.tenant_id = i.tenant_id AND %s), jsonb_build_object()) AS text), 'UTF8')), 'hex')
 FROM integrations i WHERE i.tenant_id = {tenant_id} AND i.id = {integration_id}
-"""
+""".replace("%s", IS_OPEN)
 
 
 async def basis_of(session: AsyncSession, *, tenant_id: UUID, integration_id: UUID) -> str:

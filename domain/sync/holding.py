@@ -21,6 +21,7 @@ from domain.sync.facts import gather_facts, watch
 from domain.sync.licences import hold_beyond_seats
 from domain.sync.marks import concerned
 from domain.sync.models import SyncMode
+from domain.sync.year_limits import find_year_limits
 from domain.validation.codes import Code
 
 LEADING = (
@@ -33,7 +34,7 @@ LEADING = (
 
 
 class Policy(NamedTuple):
-    """What the tenant has said about holds."""
+    """What the tenant has said about holds, around the turn of a year with wider limits."""
 
     limits: Mapping[RecordType, Limits]
     holds_everything: bool
@@ -68,10 +69,13 @@ async def _read_policy(context: RunContext, connection: asyncpg.Connection) -> P
         " WHERE tenant_id = $1",
         context.tenant_id,
     )
-    limits = {}
+    limits: dict[RecordType, Limits] = {}
     for row in rows:
         given = {name: row[name] for name in Limits._fields if row[name] is not None}
         limits[RecordType(row["record_type"])] = Limits(**given)
+    year = await find_year_limits(context, connection)
+    if year is not None:
+        limits = year.widen(limits)
     holds_everything = await connection.fetchval(
         "SELECT holds_everything FROM integrations WHERE tenant_id = $1 AND id = $2",
         context.tenant_id,

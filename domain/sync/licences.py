@@ -11,14 +11,16 @@ from domain.sync.approvals import Approval, approved_table
 from domain.sync.context import RunContext
 from domain.sync.decide import Reason, seats_short
 from domain.tenants.models import LicenceOrder
+from domain.training.eligibility import is_eligible
 from domain.validation.codes import Code
 
 NEAR_PERCENT = 90
 
 
-def needs_seat(row: str) -> str:
-    """SQL for whether a person takes a licence, if they are live."""
-    return f"('STUDENT' = ANY ({row}.roles) AND {row}.is_enabled AND {row}.is_eligible)"
+def needs_seat(row: str, *, user_id: str) -> str:
+    """SQL for whether a person takes a licence, if they are live. `$1` is the tenant."""
+    eligible = is_eligible(row, user_id=user_id)
+    return f"('STUDENT' = ANY ({row}.roles) AND {row}.is_enabled AND {eligible})"
 
 
 def order_of_seats(licence_order: str | None, schools: str) -> str:
@@ -88,8 +90,8 @@ def _arriving(context: RunContext) -> str:
         f" JOIN {staging.of(RecordType.USER)} s ON s.source_id = w.source_id"
         " LEFT JOIN users u ON u.tenant_id = $1 AND u.id = w.id"
         " WHERE w.held_by IS NULL AND w.action IN ('CREATE', 'RESTORE', 'UPDATE')"
-        f" AND {needs_seat('s')}"
-        f" AND NOT coalesce(u.archived_at IS NULL AND {needs_seat('u')}, false)"
+        f" AND {needs_seat('s', user_id='w.id')}"
+        f" AND NOT coalesce(u.archived_at IS NULL AND {needs_seat('u', user_id='u.id')}, false)"
     )
 
 
@@ -99,11 +101,11 @@ async def _staying(context: RunContext, connection: asyncpg.Connection) -> int:
     return int(
         await connection.fetchval(
             "SELECT count(*) FROM users u WHERE u.tenant_id = $1 AND u.archived_at IS NULL"
-            f" AND {needs_seat('u')} AND NOT EXISTS ("
+            f" AND {needs_seat('u', user_id='u.id')} AND NOT EXISTS ("
             f"  SELECT FROM {staging.work(RecordType.USER)} w"
             f"  LEFT JOIN {staging.of(RecordType.USER)} s ON s.source_id = w.source_id"
             "   WHERE w.id = u.id AND w.held_by IS NULL AND (w.action = 'ARCHIVE'"
-            f"   OR (w.action = 'UPDATE' AND NOT ({needs_seat('s')}))))",
+            f"   OR (w.action = 'UPDATE' AND NOT ({needs_seat('s', user_id='w.id')}))))",
             context.tenant_id,
         )
     )

@@ -10,6 +10,7 @@ import asyncpg
 
 from domain.roster.records import RecordType
 from domain.sync.context import RunContext, allow_nested_loops
+from domain.sync.local_notes import note_local
 from domain.sync.rules import MOST_EXAMPLES, SAID, tell_number
 from domain.validation.codes import Code
 
@@ -37,6 +38,7 @@ async def observe(context: RunContext, connection: asyncpg.Connection) -> None:
         unless="EXISTS (SELECT FROM touched t WHERE t.source_id = v.source_id)",
     )
     await _note_shared_numbers(context, connection)
+    await note_local(context, connection)
 
 
 async def _note_other_schools(context: RunContext, connection: asyncpg.Connection) -> None:

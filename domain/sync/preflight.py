@@ -16,6 +16,7 @@ from domain.sync.preflight_accounts import Accounts
 from domain.sync.preflight_items import Items
 from domain.sync.preflight_shares import Shares
 from domain.sync.stored import Stored
+from domain.sync.year_limits import find_year_limits
 
 _HELD: Final = "held"
 
@@ -28,6 +29,7 @@ async def report(context: RunContext, connection: asyncpg.Connection) -> None:
     expected = await _expectations(context, connection)
     shares = Shares(items, stored, expected)
     accounts = Accounts(items)
+    year = await find_year_limits(context, connection)
     numbers = {
         "schools": await shares.schools(),
         "classes": await shares.classes(),
@@ -35,6 +37,7 @@ async def report(context: RunContext, connection: asyncpg.Connection) -> None:
         "licences": await accounts.licences() | {"expected": expected.get("licences")},
         "usernames": await accounts.usernames(),
         "local_data": await accounts.local_data(),
+        "rollover": year and year.as_dict(),
         "would_hold": context.would_hold,
         "held": {
             name: numbers[_HELD] for name, numbers in context.counts.items() if numbers.get(_HELD)

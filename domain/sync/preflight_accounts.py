@@ -103,9 +103,10 @@ class Accounts:
             " count(*) AS used, count(*) FILTER (WHERE NOT EXISTS ("
             f"  SELECT FROM {work} w WHERE w.id = u.id AND w.action <> 'REHASH')) AS untouched,"
             f" (SELECT count(*) FROM {work} w JOIN {staged} s USING (source_id)"
-            f"  WHERE w.action IN ('CREATE', 'UPDATE', 'RESTORE') AND {needs_seat('s')}) AS touched"
+            "  WHERE w.action IN ('CREATE', 'UPDATE', 'RESTORE')"
+            f"  AND {needs_seat('s', user_id='w.id')}) AS touched"
             " FROM users u WHERE u.tenant_id = $1 AND u.archived_at IS NULL"
-            f" AND {needs_seat('u')}",
+            f" AND {needs_seat('u', user_id='u.id')}",
             context.tenant_id,
         )
         await self._add_without_licence(row["order"])

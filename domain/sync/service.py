@@ -36,8 +36,12 @@ class Asked(NamedTuple):
         return (
             run.reverts_run_id == self.reverts_run_id
             and self.approves_run_id in (None, run.approves_run_id)
-            and self.target in (None, run.target)
+            and (self.target == run.target or self._is_content(run))
         )
+
+    def _is_content(self, run: SyncRun) -> bool:
+        """What a preflight shows depends on what it was asked for."""
+        return self.target is None and run.mode is not SyncMode.PREFLIGHT
 
 
 PLAIN = Asked()

@@ -256,8 +256,12 @@ async def _tell_candidates(person: Person, code: Code) -> Step:
 
 async def _tell_licence(person: Person) -> Step:
     row = await person.connection.fetchrow(
-        "SELECT roles, is_enabled, is_eligible"
-        f" FROM {person.context.staging.of(RecordType.USER)} WHERE source_id = $1",
+        "SELECT s.roles, s.is_enabled, s.is_eligible, o.is_eligible AS said_here"
+        f" FROM {person.context.staging.of(RecordType.USER)} s"
+        " LEFT JOIN users u ON u.tenant_id = $1 AND u.source_id = s.source_id"
+        " LEFT JOIN eligibility_overrides o ON o.tenant_id = $1 AND o.user_id = u.id"
+        " WHERE s.source_id = $2",
+        person.context.tenant_id,
         person.source_id,
     )
     if row is None or Role.STUDENT.value not in row["roles"]:
@@ -265,7 +269,10 @@ async def _tell_licence(person: Person) -> Step:
     if not row["is_enabled"]:
         message = "Takes no licence: the provider says that the account is switched off."
         return Step(StepName.LICENSED, StepOutcome.PASSED, message)
-    if not row["is_eligible"]:
+    if row["said_here"] is False:
+        message = "Takes no licence: an administrator has said here that they are not eligible."
+        return Step(StepName.LICENSED, StepOutcome.WARNING, message)
+    if not (row["is_eligible"] or row["said_here"]):
         message = "Takes no licence: the field that says who is eligible does not say so."
         return Step(StepName.LICENSED, StepOutcome.WARNING, message)
     is_held = await person.connection.fetchval(
