@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from domain.roster.records import Enrollment, RecordType
-from domain.sync.context import RunContext
+from domain.sync.context import RunContext, allow_nested_loops
 from domain.sync.entities import USERS, Entity
 
 _SPANS = (
@@ -44,7 +44,7 @@ async def complete_entity(
         stored=f"SELECT * FROM ({_stored(context, entity)}) r WHERE {_not_deleted(context)}"
         if is_delta
         else _stored(context, entity, _NAMED),
-        ids=rejected,
+        ids=() if is_delta else rejected,
     )
 
 
@@ -61,7 +61,7 @@ async def complete_enrollments(
         RecordType.MEMBERSHIP,
         columns=_ENROLLMENT,
         stored=f"SELECT * FROM ({_SPANS}) r WHERE {wanted}",
-        ids=rejected,
+        ids=() if is_delta else rejected,
     )
 
 
@@ -160,6 +160,8 @@ async def _put(
 ) -> None:
     """Stage what is stored, unless the feed has it or a sharing rule has left it out."""
     staged = context.staging.of(record_type)
+    # Where `ids` are empty everything that is stored may be wanted.
+    await allow_nested_loops(connection, len(ids) or None)
     # The stored rows differ in what they are chosen by: a mention gives each argument its type.
     await connection.execute(
         f"INSERT INTO {staged} ({columns}, is_stored)"
@@ -172,3 +174,4 @@ async def _put(
         record_type.value,
         ids,
     )
+    await allow_nested_loops(connection, None)

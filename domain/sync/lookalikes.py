@@ -13,6 +13,8 @@ from domain.sync.rules import Rules
 
 KEY = 1
 """The rank of a key."""
+_NEWCOMERS = "pg_temp.newcomers"
+"""The fresh records that are compared: few on most nights, and asked for again and again."""
 _MOST = 20
 """A value that so many records share tells nobody apart: a number 0, an address of the office."""
 
@@ -114,27 +116,26 @@ def is_gone(rules: Rules, entity: Entity) -> str:
 
 def may_be_meant(rules: Rules, entity: Entity) -> str:
     """SQL that spares looking at a stored record `r` which shares no key with any fresh one."""
-    rows = fresh_undecided(rules, entity)
     return (
-        f"(r.keys && (SELECT array_agg(k.key) FROM ({rows}) q CROSS JOIN unnest(q.keys) k (key))"
-        f" OR r.number IN (SELECT q.number FROM ({rows}) q WHERE q.number IS NOT NULL)"
+        "(r.keys && (SELECT array_agg(k.key)"
+        f"  FROM {_NEWCOMERS} q CROSS JOIN unnest(q.keys) k (key))"
+        f" OR r.number IN (SELECT q.number FROM {_NEWCOMERS} q WHERE q.number IS NOT NULL)"
         " OR r.id IN (SELECT x.record_id FROM external_keys x"
         f"  WHERE x.tenant_id = '{rules.context.tenant_id}' AND x.kind = 'source_id'"
         f"  AND x.record_type = '{entity.record_type.value}'"
-        f"  AND x.value IN (SELECT q.source_id FROM ({rows}) q)))"
+        f"  AND x.value IN (SELECT q.source_id FROM {_NEWCOMERS} q)))"
     )
 
 
 def fresh_rows(rules: Rules, entity: Entity) -> str:
     """Fresh records with what tells them apart beside their own fields."""
-    rows = fresh_undecided(rules, entity)
     if entity is USERS:
-        return f"SELECT q.*, q.school_source_ids[1] AS school FROM ({rows}) q"
+        return f"SELECT q.*, q.school_source_ids[1] AS school FROM {_NEWCOMERS} q"
     if entity is not GROUPS:
-        return rows
+        return f"SELECT q.* FROM {_NEWCOMERS} q"
     return (
         "SELECT q.source_id, q.name, q.code, q.keys, q.school_source_id AS school,"
-        f" {folded('co.name')} AS course, d.starts_on, d.ends_on FROM ({rows}) q"
+        f" {folded('co.name')} AS course, d.starts_on, d.ends_on FROM {_NEWCOMERS} q"
         f" LEFT JOIN {rules.table(COURSES)} co ON co.source_id = q.course_source_id"
         " LEFT JOIN (SELECT g.ids, min(t.starts_on) AS starts_on, max(t.ends_on) AS ends_on"
         f"   FROM (SELECT DISTINCT term_source_ids AS ids FROM {rules.table(GROUPS)}) g"
@@ -236,7 +237,11 @@ async def find_pairs(rules: Rules, entity: Entity, compared: Comparison) -> None
         of_f += [f"SELECT 1, {_normal('k.key')}, k.key FROM unnest(f.keys) k (key)", keys[0]]
         of_v += [f"SELECT 1, {_normal('k.key')}, NULL FROM unnest(v.keys) k (key)", keys[1]]
     carried = _CARRIED[entity.record_type]
-    await rules.execute("DROP TABLE IF EXISTS pg_temp.pairs")
+    await rules.execute(f"DROP TABLE IF EXISTS {_NEWCOMERS}, pg_temp.pairs")
+    await rules.execute(
+        f"CREATE TEMPORARY TABLE {_NEWCOMERS} ON COMMIT DROP AS {fresh_undecided(rules, entity)}"
+    )
+    await rules.execute(f"ANALYZE {_NEWCOMERS}")
     await rules.execute(
         "CREATE TEMPORARY TABLE pairs ON COMMIT DROP AS"
         f" WITH f AS ({_traits('f', of_feed, of_f, carried)}),"
