@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from enum import StrEnum
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -23,11 +24,14 @@ from api.graphql.validation import CHOICES_CAP
 from domain.clock import new_id
 from domain.database import Database
 from domain.errors import DomainError, Forbidden, InvalidInput, NotFound
+from domain.files.downloads import Download, csv_of
 from domain.files.exports import ExportKind, claim_export
 from domain.people import callers
 from domain.people.callers import Caller
 from domain.roster.records import RecordType
-from domain.sync.downloads import Choice, Download, begin_download, csv_of
+from domain.staffing.exports import begin_people_download
+from domain.staffing.layouts import PeopleKind, template_of
+from domain.sync.downloads import Choice, begin_download
 from domain.sync.exports import ChangeChoice, ErrorChoice
 from domain.sync.models import ChangeAction
 from domain.tenants.service import find_tenant_id
@@ -55,11 +59,27 @@ def export_routes(database: Database) -> list[Route]:
         "/exports/{token}": by_ticket,
         "/tenants/{slug}/validation-errors.csv": errors_of_tenant,
         "/tenants/{slug}/sync-runs/{run_id}/changes.csv": changes_of_run,
+        **{
+            f"/tenants/{{slug}}/{kind.value.lower()}.csv": partial(people_of_tenant, kind)
+            for kind in PeopleKind
+        },
     }
     return [
-        Route(path, Downloads(database, slots, find), methods=["GET"])
-        for path, find in ways.items()
+        *(
+            Route(path, Downloads(database, slots, find), methods=["GET"])
+            for path, find in ways.items()
+        ),
+        *(
+            Route(f"/templates/{kind.value.lower()}.csv", partial(_send_template, kind))
+            for kind in PeopleKind
+        ),
     ]
+
+
+async def _send_template(kind: PeopleKind, _: Request) -> Response:
+    """There is nobody in it: everyone may have it."""
+    disposition = {"Content-Disposition": f'attachment; filename="{kind.value.lower()}.csv"'}
+    return Response(template_of(kind), headers=disposition, media_type="text/csv; charset=utf-8")
 
 
 class Downloads:
@@ -132,16 +152,19 @@ async def by_ticket(database: Database, request: Request) -> Download:
                 ErrorCode.NOT_FOUND,
                 "This link has been used, or its ten minutes are over. Ask for a new one.",
             )
-        kind = ExportKind(export.kind)
-        choice: Choice = (
-            ErrorChoice.of(export.choice)
-            if kind is ExportKind.VALIDATION_ERRORS
-            else ChangeChoice.of(export.choice)
-        )
-        asker = Caller(actor=export.created_by, name=export.created_by, tenant_id=export.tenant_id)
-        return await begin_download(
-            session, tenant_id=export.tenant_id, choice=choice, caller=asker
-        )
+        tenant_id = export.tenant_id
+        asker = Caller(actor=export.created_by, name=export.created_by, tenant_id=tenant_id)
+        choice: Choice
+        match ExportKind(export.kind):
+            case ExportKind.ADMINS | ExportKind.STAFF as people:
+                return await begin_people_download(
+                    session, tenant_id=tenant_id, kind=PeopleKind(people.value), caller=asker
+                )
+            case ExportKind.VALIDATION_ERRORS:
+                choice = ErrorChoice.of(export.choice)
+            case ExportKind.SYNC_CHANGES:
+                choice = ChangeChoice.of(export.choice)
+        return await begin_download(session, tenant_id=tenant_id, choice=choice, caller=asker)
 
 
 async def errors_of_tenant(database: Database, request: Request) -> Download:
@@ -172,6 +195,13 @@ async def changes_of_run(database: Database, request: Request) -> Download:
     asked.require_all_known()
     async with database.transaction(tenant_id) as session:
         return await begin_download(session, tenant_id=tenant_id, choice=choice, caller=caller)
+
+
+async def people_of_tenant(kind: PeopleKind, database: Database, request: Request) -> Download:
+    _Asked(request.query_params).require_all_known()
+    caller, tenant_id = await _admit(database, request)
+    async with database.transaction(tenant_id) as session:
+        return await begin_people_download(session, tenant_id=tenant_id, kind=kind, caller=caller)
 
 
 async def _admit(database: Database, request: Request) -> tuple[Caller, UUID]:

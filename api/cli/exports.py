@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Annotated, BinaryIO
 from uuid import UUID
@@ -12,9 +14,10 @@ import typer
 from api.cli.asking import opened, tenant_of
 from api.cli.console import say
 from domain.errors import NotFound
+from domain.files.downloads import Download, csv_of
 from domain.people.callers import COMMAND_LINE
 from domain.roster.records import RecordType
-from domain.sync.downloads import Choice, begin_download, csv_of
+from domain.sync.downloads import Choice, begin_download
 from domain.sync.exports import ChangeChoice, ErrorChoice
 from domain.sync.models import ChangeAction
 from domain.validation.codes import Code, Severity
@@ -26,6 +29,9 @@ Slug = Annotated[str, typer.Argument(help="The tenant.")]
 Output = Annotated[
     Path | None, typer.Option(help="The file; without it, standard output.", dir_okay=False)
 ]
+Begin = Callable[..., Awaitable[Download]]
+"""Given a session, and by name tenant_id and caller."""
+
 Kind = Annotated[
     RecordType | None, typer.Option(help="Only of records of this kind.", case_sensitive=False)
 ]
@@ -106,28 +112,30 @@ def _run_id(text: str) -> UUID:
 
 
 def _export(slug: str, choice: Choice, output: Path | None) -> None:
+    write_download(slug, partial(begin_download, choice=choice), output)
+
+
+def write_download(slug: str, begin: Begin, output: Path | None) -> None:
     if output is None:
-        asyncio.run(_write(slug, choice, sys.stdout.buffer))
+        asyncio.run(_write(slug, begin, sys.stdout.buffer))
         return
     # Whoever finds the file finds all of it.
     unfinished = output.with_name(output.name + ".part")
     try:
         with unfinished.open("wb") as file:
-            asyncio.run(_write(slug, choice, file))
+            asyncio.run(_write(slug, begin, file))
         unfinished.replace(output)
     finally:
         unfinished.unlink(missing_ok=True)
     say(f"Written to {output}.")
 
 
-async def _write(slug: str, choice: Choice, file: BinaryIO) -> None:
+async def _write(slug: str, begin: Begin, file: BinaryIO) -> None:
     async with opened() as resources:
         database = resources.database
         tenant_id = await tenant_of(database, slug)
         async with database.transaction(tenant_id) as session:
-            download = await begin_download(
-                session, tenant_id=tenant_id, choice=choice, caller=COMMAND_LINE
-            )
+            download = await begin(session, tenant_id=tenant_id, caller=COMMAND_LINE)
         async with aclosing(csv_of(database, download)) as chunks:
             async for chunk in chunks:
                 file.write(chunk)

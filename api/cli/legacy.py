@@ -1,6 +1,5 @@
 """`homerow legacy`: who and what was there before rostering, from CSV files."""
 
-import asyncio
 import csv
 import io
 import zipfile
@@ -11,24 +10,16 @@ import orjson
 import typer
 from rich.table import Table
 
-from api.cli.asking import tenant_of
 from api.cli.console import (
     CommandError,
     result_console,
-    say,
-    settings_for_a_person,
     tell,
 )
-from api.errands import settle_errand
-from api.site import Site, open_site, prepare
-from domain.clock import utc_now
-from domain.database import DatabaseRole
+from api.cli.importing import checked_size, read_file, run_import, tell_errors
 from domain.errands.models import ErrandKind
-from domain.files.archives import MIB
-from domain.files.uploads import MAX_SIZE, Place, UploadPurpose, receive_upload, request_upload
+from domain.files.imports import require_applied
+from domain.files.uploads import UploadPurpose
 from domain.legacy.layouts import LAYOUTS
-from domain.legacy.service import require_applied
-from domain.people.callers import COMMAND_LINE
 
 commands = typer.Typer(help="Take over who and what was there before rostering.")
 
@@ -52,9 +43,13 @@ def import_files(
 
     Ends with status 1 if nothing was imported because of errors. docs/legacy.md has the files.
     """
-    content = _read(path)
-    with open_site(settings_for_a_person()) as site:
-        report = asyncio.run(_import(site, slug, content, apply=apply, skip_errors=skip_errors))
+    report = run_import(
+        slug,
+        _read(path),
+        purpose=UploadPurpose.LEGACY_IMPORT,
+        kind=ErrandKind.LEGACY_IMPORT,
+        asked={"apply": apply, "skip_errors": skip_errors},
+    )
     if as_json:
         tell(orjson.dumps(_as_json(report), option=orjson.OPT_INDENT_2).decode())
     else:
@@ -65,10 +60,7 @@ def import_files(
 
 def _read(path: Path) -> bytes:
     """Raises CommandError."""
-    content = _zip_folder(path) if path.is_dir() else path.read_bytes()
-    if len(content) > MAX_SIZE:
-        raise CommandError(f"{path} is too large: an import has at most {MAX_SIZE // MIB} MiB.")
-    return content
+    return checked_size(_zip_folder(path), path) if path.is_dir() else read_file(path)
 
 
 def _zip_folder(path: Path) -> bytes:
@@ -81,39 +73,6 @@ def _zip_folder(path: Path) -> bytes:
         if not archive.namelist():
             raise CommandError(f"{path} holds none of: {', '.join(sorted(names))}.")
     return buffer.getvalue()
-
-
-async def _import(
-    site: Site, slug: str, content: bytes, *, apply: bool, skip_errors: bool
-) -> dict[str, Any]:
-    await prepare(site)
-    now = utc_now()
-    async with site.resources(DatabaseRole.API) as resources:
-        database = resources.database
-        tenant_id = await tenant_of(database, slug)
-        async with database.transaction(tenant_id) as session:
-            ticket = await request_upload(
-                session,
-                tenant_id=tenant_id,
-                purpose=UploadPurpose.LEGACY_IMPORT,
-                caller=COMMAND_LINE,
-                now=now,
-            )
-            place = Place(tenant_id, ticket.upload_id)
-            await receive_upload(session, place, content=content, now=now)
-        asked = {
-            "upload_id": str(ticket.upload_id),
-            "apply": apply,
-            "skip_errors": skip_errors,
-        }
-        return await settle_errand(
-            site,
-            database,
-            tenant_id=tenant_id,
-            kind=ErrandKind.LEGACY_IMPORT,
-            asked=asked,
-            say=say,
-        )
 
 
 def _as_json(report: dict[str, Any]) -> dict[str, Any]:
@@ -129,13 +88,7 @@ def _show(report: dict[str, Any]) -> None:
         table.add_row(file["name"], *(f"{file[name]:,}" for name in _COLUMNS))
     console = result_console()
     console.print(table)
-    for error in report["errors"]:
-        column = f", {error['column']}" if error["column"] else ""
-        tell(f"{error['file']} line {error['line']}{column}: {error['message']}")
-    if (more := report["error_count"] - len(report["errors"])) > 0:
-        tell(f"And {more:,} more errors.")
-    for warning in report["warnings"]:
-        tell(f"Note: {warning}")
+    tell_errors(report)
     if not is_applied:
         tell("Nothing was changed; --apply imports it.")
 

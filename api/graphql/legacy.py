@@ -8,12 +8,11 @@ from api.graphql.context import Info
 from api.graphql.errands import Errand, run_errand
 from api.graphql.errors import UserError, user_errors
 from api.graphql.legacy_report import LegacyImportReport
-from api.graphql.node import find_id
 from api.graphql.permissions import MayAdminister
-from api.graphql.targets import INPUT, UPLOAD_CODE, tenant_of
+from api.graphql.targets import INPUT, tenant_of, upload_of
 from domain.errands.models import ErrandKind
-from domain.errors import DomainError, InvalidInput
-from domain.legacy.service import require_applied
+from domain.errors import DomainError
+from domain.files.imports import require_applied
 from domain.tenants.service import get_tenant
 
 
@@ -68,15 +67,13 @@ class LegacyImportMutation:
             tenant_id = tenant_of(input.tenant_id, context.caller)
             async with context.database.read(tenant_id) as session:
                 await get_tenant(session, tenant_id=tenant_id)
-            upload = find_id(input.upload_id)
-            if upload is None or (upload.code, upload.tenant_id) != (UPLOAD_CODE, tenant_id):
-                raise InvalidInput("uploadId", "This is not the id of an upload of the tenant.")
+            upload_id = upload_of(input.upload_id, tenant_id)
             errand, result = await run_errand(
                 context,
                 tenant_id=tenant_id,
                 kind=ErrandKind.LEGACY_IMPORT,
                 asked={
-                    "upload_id": str(upload.key),
+                    "upload_id": str(upload_id),
                     "apply": input.apply,
                     "skip_errors": input.skip_errors,
                 },

@@ -26,6 +26,14 @@ def tenant_of(id: str, caller: Caller) -> UUID:
     return found.tenant_id
 
 
+def upload_of(id: str, tenant_id: UUID) -> UUID:
+    """Raises InvalidInput."""
+    found = find_id(id)
+    if found is None or (found.code, found.tenant_id) != (UPLOAD_CODE, tenant_id):
+        raise InvalidInput("uploadId", "This is not the id of an upload of the tenant.")
+    return found.key
+
+
 def run_of(id: str, caller: Caller) -> GlobalId:
     """The same of a sync run."""
     found = find_id(id)

@@ -21,6 +21,8 @@ describe(
     UploadPurpose,
     "What a file is for.",
     LEGACY_IMPORT="What was there before rostering, for `legacyImport`.",
+    ADMINS_IMPORT="Admins as CSV, for `adminsImport`.",
+    STAFF_IMPORT="Staff as CSV, for `staffImport`.",
 )
 
 

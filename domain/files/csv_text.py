@@ -15,6 +15,7 @@ from domain.validation.codes import Code
 _BLOCK: Final = 256 * 1024
 _FIELD_LENGTH: Final = 64 * 1024
 _BOM: Final = b"\xef\xbb\xbf"
+_DELIMITERS: Final = (",", ";", "\t")
 
 
 class Rows(Protocol):
@@ -34,6 +35,7 @@ class CsvFile(NamedTuple):
     name: str
     open: Callable[[], ByteSource]
     line_length: int
+    delimiter: str = ","
 
 
 class _Guard(io.RawIOBase):
@@ -86,12 +88,18 @@ class _Guard(io.RawIOBase):
             self._open_line = len(chunk) - 1 - chunk.rfind(b"\n")
 
 
+def find_delimiter(content: bytes) -> str:
+    """What separates the cells: spreadsheets of some countries write semicolons or tabs."""
+    header = content.removeprefix(_BOM).lstrip(b"\r\n").partition(b"\n")[0]
+    return max(_DELIMITERS, key=lambda delimiter: header.count(delimiter.encode()))
+
+
 @contextmanager
 def open_csv(file: CsvFile) -> Iterator[Rows]:
     """Inside the block, broken bytes or CSV end in a RosterUnreadable."""
     try:
         with _open_text(file) as text:
-            yield _read_csv(text)
+            yield _read_csv(text, file.delimiter)
     except UnicodeDecodeError as error:
         raise _not_utf8(file) from error
     except csv.Error as error:
@@ -114,10 +122,10 @@ def _open_text(file: CsvFile) -> io.TextIOWrapper:
     return io.TextIOWrapper(stream, encoding="utf-8", errors="strict", newline="\n")
 
 
-def _read_csv(text: io.TextIOWrapper) -> Rows:
+def _read_csv(text: io.TextIOWrapper, delimiter: str) -> Rows:
     # The module knows one limit for the whole process; nothing else here needs a larger one.
     csv.field_size_limit(_FIELD_LENGTH)
-    return csv.reader(text, strict=True, skipinitialspace=True)
+    return csv.reader(text, strict=True, skipinitialspace=True, delimiter=delimiter)
 
 
 def unreadable(code: Code, file: str, line: int, why: str) -> RosterUnreadable:
@@ -145,7 +153,7 @@ def _malformed(file: CsvFile, error: csv.Error) -> RosterUnreadable:
     reader = None
     try:
         with _open_text(file) as text:
-            reader = _read_csv(text)
+            reader = _read_csv(text, file.delimiter)
             for _ in reader:
                 begins_after = reader.line_num
     except csv.Error as again:

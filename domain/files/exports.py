@@ -22,6 +22,8 @@ LIFETIME = timedelta(minutes=10)
 class ExportKind(StrEnum):
     VALIDATION_ERRORS = "VALIDATION_ERRORS"
     SYNC_CHANGES = "SYNC_CHANGES"
+    ADMINS = "ADMINS"
+    STAFF = "STAFF"
 
 
 class Ticket(NamedTuple):
@@ -40,7 +42,7 @@ async def create_export(
     caller: Caller,
     now: datetime,
 ) -> Ticket:
-    """`choice` says which rows, as domain.sync.exports reads it."""
+    """`choice` says which rows, as whoever makes this kind reads it."""
     secret = secrets.token_urlsafe(32)
     export = Export(
         tenant_id=tenant_id,

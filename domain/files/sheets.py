@@ -18,7 +18,10 @@ BOM = b"\xef\xbb\xbf"
 _CHUNK = 64 * 1024
 
 _QUOTES = "\"'\u00ab\u00bb\u2018\u2019\u201c\u201d"
-_FORMULA = re.compile(rf"(^|[,;|\t\r\n])([\s{_QUOTES}\ufeff]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
+_BEFORE = rf"(^|[,;|\t\r\n])([\s{_QUOTES}\ufeff]*)"
+_BEGINS = r"(?=[=+\-@\uff1d\uff0b\uff0d\uff20])"
+_FORMULA = re.compile(_BEFORE + _BEGINS)
+_NEUTRALISED = re.compile(f"{_BEFORE}'{_BEGINS}")
 _HARMLESS = re.compile(r"[+-]?\d+(?:[.,]\d+)?", re.ASCII)
 _BREAKS = ("\t", "\r", "\n")
 
@@ -29,6 +32,13 @@ def safe_cell(text: str) -> str:
         return text
     made = _FORMULA.sub(r"\1\2'", text)
     return "'" + made if made.startswith(_BREAKS) else made
+
+
+def original_text(cell: str) -> str:
+    """The text that `safe_cell` made this cell of. One with tabs or line ends stays as it is."""
+    if any(character in cell for character in _BREAKS):
+        return cell
+    return _NEUTRALISED.sub(r"\1\2", cell)
 
 
 async def csv_chunks(

@@ -5,6 +5,8 @@ from uuid import UUID
 
 import asyncpg
 
+from domain.files.imports import FOLDED, drop_wrong, refuse_repeated
+from domain.files.layouts import Layout
 from domain.legacy.layouts import (
     GROUPS,
     MEMBERSHIPS,
@@ -12,12 +14,8 @@ from domain.legacy.layouts import (
     PROGRESS,
     SCHOOLS,
     SETTINGS,
-    Layout,
 )
 from domain.roster.records import RecordType
-
-FOLDED: Final = 'casefold({0} COLLATE "pg_unicode_fast")'
-"""How usernames are compared: as users.username_key is made."""
 
 _KEYS: Final = {
     SCHOOLS: ("id",),
@@ -51,11 +49,11 @@ async def check(connection: asyncpg.Connection, tenant_id: UUID, layout: Layout)
             await _check_reference(connection, layout, "id", name, record_type)
     if layout is PEOPLE:
         await _check_schools(connection)
-        await _check_usernames(connection)
-    await _drop_wrong(connection, layout)
+        await refuse_repeated(connection, PEOPLE, "username")
+    await drop_wrong(connection, layout)
     if layout is PEOPLE:
         await _check_stored_usernames(connection, tenant_id)
-        await _drop_wrong(connection, layout)
+        await drop_wrong(connection, layout)
     if layout.record_type is not None:
         await _introduce(connection, layout, layout.record_type)
 
@@ -64,7 +62,7 @@ async def _check_keys(connection: asyncpg.Connection, layout: Layout) -> None:
     """The first row of several stays."""
     keys = ", ".join(f"l.{name}" for name in _KEYS[layout])
     await connection.execute(
-        "INSERT INTO legacy_errors"
+        "INSERT INTO file_errors"
         " SELECT $1, d.line, $2, format('This is on line %s already.', d.first)"
         " FROM (SELECT l.line, min(l.line) OVER (PARTITION BY"
         f"   {keys}) AS first FROM {layout.staged} l) d WHERE d.line > d.first",
@@ -81,7 +79,7 @@ async def _check_reference(
     record_type: RecordType,
 ) -> None:
     await connection.execute(
-        "INSERT INTO legacy_errors"
+        "INSERT INTO file_errors"
         " SELECT $1, l.line, $2, format('There is no %s %L that could be imported.', $3::text,"
         f"   left({value}, 60))"
         f" FROM {layout.staged} l"
@@ -96,29 +94,12 @@ async def _check_reference(
 
 async def _check_schools(connection: asyncpg.Connection) -> None:
     await connection.execute(
-        "INSERT INTO legacy_errors"
+        "INSERT INTO file_errors"
         " SELECT $1, l.line, 'school_ids',"
         "  format('There is no school %L that could be imported.', left(min(s.id), 60))"
         " FROM legacy_people l CROSS JOIN unnest(l.school_ids) s (id)"
         " WHERE NOT EXISTS (SELECT FROM legacy_ids k"
         "  WHERE k.record_type = 'SCHOOL' AND k.id = s.id) GROUP BY l.line",
-        PEOPLE.file,
-    )
-
-
-async def _check_usernames(connection: asyncpg.Connection) -> None:
-    """Within the file; whose row is wrong already has taken none."""
-    await connection.execute(
-        "INSERT INTO legacy_errors SELECT $1, d.line, 'username', CASE"
-        "  WHEN d.username = d.other THEN format('This is on line %s already.', d.first)"
-        "  ELSE format('This is on line %s already, as %L: upper and lower case are the same.',"
-        "   d.first, left(d.other, 60)) END"
-        " FROM (SELECT l.line, l.username, first_value(l.line) OVER w AS first,"
-        "   first_value(l.username) OVER w AS other FROM legacy_people l"
-        "   WHERE NOT EXISTS (SELECT FROM legacy_errors e"
-        "    WHERE e.file = $1 AND e.line = l.line)"
-        f"  WINDOW w AS (PARTITION BY {FOLDED.format('l.username')} ORDER BY l.line)) d"
-        " WHERE d.line > d.first",
         PEOPLE.file,
     )
 
@@ -135,7 +116,7 @@ async def _check_stored_usernames(connection: asyncpg.Connection, tenant_id: UUI
     await connection.execute("CREATE INDEX ON legacy_people (username_key)")
     await connection.execute("ANALYZE legacy_people")
     await connection.execute(
-        "INSERT INTO legacy_errors"
+        "INSERT INTO file_errors"
         " WITH RECURSIVE known AS MATERIALIZED ("
         "   SELECT l.line, l.username_key, k.record_id, coalesce(k.is_live, true) AS is_live"
         "   FROM legacy_people l LEFT JOIN legacy_ids k"
@@ -155,14 +136,6 @@ async def _check_stored_usernames(connection: asyncpg.Connection, tenant_id: UUI
         " FROM wrong w",
         tenant_id,
         PEOPLE.file,
-    )
-
-
-async def _drop_wrong(connection: asyncpg.Connection, layout: Layout) -> None:
-    await connection.execute(
-        f"DELETE FROM {layout.staged} l USING legacy_errors e"
-        " WHERE e.file = $1 AND e.line = l.line",
-        layout.file,
     )
 
 

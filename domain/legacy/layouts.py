@@ -1,14 +1,15 @@
 """The files of a legacy import: their columns, and what may stand in them. See docs/legacy.md."""
 
-from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
-from domain.legacy.cells import Read, moment, number_of, several_of, text_of, truth, word_of
+from domain.errors import InvalidInput
+from domain.files.cells import moment, number_of, several_of, text_of, truth, word_of
+from domain.files.layouts import Column, Layout, Row
 from domain.roster.records import MembershipRole, RecordType, Role
-
-SPEED: Final = (1, 250)
-ACCURACY: Final = (0, 100)
+from domain.training.layouts import get_layout
+from domain.training.models import AgeGroup
+from domain.training.settings import ACCURACY, SPEED
 
 
 class Level(StrEnum):
@@ -20,51 +21,24 @@ class Level(StrEnum):
     PERSON = "PERSON"
 
 
-class Column(NamedTuple):
-    """`type` is PostgreSQL's. `blank` stands for a cell without anything in it.
-
-    `field` is the column of the stored record that it fills, where it is as simple as that.
-    """
-
-    name: str
-    read: Read
-    type: str = "text"
-    is_required: bool = False
-    blank: object = None
-    field: str | None = None
-
-
-Row = Mapping[str, object]
-
-
-class Layout(NamedTuple):
-    """`staged` is the temporary table that its rows are put into. `check` looks at a whole row.
-
-    `check` returns the column to blame and a sentence, or None.
-    """
-
-    file: str
-    staged: str
-    columns: tuple[Column, ...]
-    example: tuple[str, ...]
-    record_type: RecordType | None = None
-    stored: str | None = None
-    check: Callable[[Row], tuple[str, str] | None] = lambda _: None
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        return tuple(column.name for column in self.columns if column.is_required)
-
-
 def _check_settings(row: Row) -> tuple[str, str] | None:
     is_of_tenant = row["level"] == Level.TENANT.value
     if is_of_tenant and row["id"] is not None:
         return "id", "The tenant's own settings have no id."
     if not is_of_tenant and row["id"] is None:
         return "id", "Say whose settings these are."
+    if row["age_group"] is not None and row["level"] != Level.GROUP.value:
+        return "age_group", "Only a group has an age group: leave it blank here."
     if all(row[name] is None for name in SETTINGS_FIELDS):
         return "level", "The row sets nothing."
     return None
+
+
+def _keyboard_layout(cell: str) -> str:
+    try:
+        return get_layout(cell).layout_id
+    except InvalidInput as refusal:
+        raise ValueError(str(refusal)) from None
 
 
 _ID = text_of(200)
@@ -152,11 +126,11 @@ SETTINGS: Final = Layout(
         Column("id", _ID),
         Column("speed_target", number_of(*SPEED), "int"),
         Column("accuracy_target", number_of(*ACCURACY), "int"),
-        Column("keyboard_layout", text_of(50)),
+        Column("keyboard_layout", _keyboard_layout),
         Column("has_avatars", truth, "boolean"),
-        Column("age_group", text_of(50)),
+        Column("age_group", word_of(AgeGroup)),
     ),
-    example=("group", "g1", "25", "95", "us", "yes", "primary"),
+    example=("group", "g1", "25", "95", "us", "yes", "elementary"),
     check=_check_settings,
 )
 PROGRESS: Final = Layout(

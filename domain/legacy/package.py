@@ -18,7 +18,8 @@ from domain.files.archives import (
     require_honest,
     without_litter,
 )
-from domain.legacy.layouts import LAYOUTS, Layout
+from domain.files.layouts import Layout
+from domain.legacy.layouts import LAYOUTS
 from domain.roster.source import RosterUnreadable
 from domain.validation.codes import Code
 

@@ -14,21 +14,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.clock import utc_now
 from domain.errors import Conflict, InvalidInput
+from domain.files.imports import count_errors, count_wrong, list_errors, load
+from domain.files.layouts import Layout
+from domain.files.tables import open_table
 from domain.files.uploads import UploadPurpose, forget_content, read_upload
 from domain.integrations.models import Integration
 from domain.legacy.checks import check
-from domain.legacy.layouts import LAYOUTS, PROGRESS, SETTINGS, Layout
+from domain.legacy.layouts import LAYOUTS, PROGRESS, SETTINGS
 from domain.legacy.package import Package, open_package
-from domain.legacy.reader import open_table
-from domain.legacy.staging import create_tables, load
-from domain.legacy.stored import count, list_affiliations
+from domain.legacy.staging import create_tables
+from domain.legacy.stored import count, list_affiliations, list_years
 from domain.legacy.writing import Writing, write
 from domain.people.audit import record_act
 from domain.people.callers import Caller
 from domain.roster.models import Origin, User
 from domain.roster.source import RosterUnreadable
 
-MOST_ERRORS: Final = 100
 _MOST_WARNINGS: Final = 50
 
 
@@ -37,7 +38,8 @@ async def import_legacy(
 ) -> dict[str, Any]:
     """The errand LEGACY_IMPORT: `asked` has upload_id, apply and skip_errors.
 
-    Nothing is done where there are errors that are not to be skipped; see `require_applied`.
+    Nothing is done where there are errors that are not to be skipped; see
+    `domain.files.imports.require_applied`.
     Raises InvalidInput where the upload cannot be read, and Conflict where the tenant is rostered
     already.
     """
@@ -67,16 +69,6 @@ async def import_legacy(
         | {"errors": report["error_count"]},
     )
     return report | {"is_applied": True}
-
-
-def require_applied(report: Mapping[str, Any]) -> None:
-    """Of an import that was to be applied. Raises Conflict."""
-    if not report["is_applied"]:
-        raise Conflict(
-            f"Nothing was imported, for there are errors ({report['error_count']}): correct the"
-            " files, or import without the rows that are wrong.",
-            field="skipErrors",
-        )
 
 
 async def _require_not_rostered(session: AsyncSession, tenant_id: UUID) -> None:
@@ -116,6 +108,7 @@ async def _look_through(
                 ]
         await check(connection, tenant_id, layout)
     await list_affiliations(connection)
+    await list_years(connection, tenant_id, utc_now())
     files = [
         await _tell(connection, tenant_id, layout, present[layout], totals[layout])
         for layout in totals
@@ -123,8 +116,8 @@ async def _look_through(
     new = {file["name"]: file["new"] for file in files}
     report = {
         "files": files,
-        "errors": await _list_errors(connection),
-        "error_count": await connection.fetchval("SELECT count(*) FROM legacy_errors"),
+        "errors": await list_errors(connection, LAYOUTS),
+        "error_count": await count_errors(connection),
         "warnings": warnings[:_MOST_WARNINGS],
         "settings": new.get(SETTINGS.file, 0),
         "progress": new.get(PROGRESS.file, 0),
@@ -141,17 +134,5 @@ async def _tell(
     total: int,
 ) -> dict[str, Any]:
     numbers = await count(connection, tenant_id, layout, present)
-    errors = await connection.fetchval(
-        "SELECT count(DISTINCT line) FROM legacy_errors WHERE file = $1", layout.file
-    )
+    errors = await count_wrong(connection, layout)
     return {"name": layout.file, "rows": total, "errors": errors, **numbers._asdict()}
-
-
-async def _list_errors(connection: asyncpg.Connection) -> list[dict[str, Any]]:
-    rows = await connection.fetch(
-        "SELECT e.file, e.line, e.column_name AS column, e.message FROM legacy_errors e"
-        " ORDER BY array_position($1::text[], e.file), e.line, e.column_name, e.message LIMIT $2",
-        [layout.file for layout in LAYOUTS],
-        MOST_ERRORS,
-    )
-    return [dict(row) for row in rows]

@@ -1,11 +1,13 @@
 """The files' rows beside what is stored of them: what is new, what is there, what differs."""
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
+from domain.files.layouts import Layout
 from domain.legacy.checks import LEVELS
 from domain.legacy.layouts import (
     GROUPS,
@@ -16,8 +18,8 @@ from domain.legacy.layouts import (
     SCHOOLS,
     SETTINGS,
     SETTINGS_FIELDS,
-    Layout,
 )
+from domain.training.progress import DECLARED, years_between
 
 _SAMPLES: Final = 3
 
@@ -63,9 +65,9 @@ _ROWS: Final = {
         "  AND coalesce(r.school_id, r.group_id, r.user_id, $1) = coalesce(k.record_id, $1)"
     ),
     PROGRESS: (
-        f"legacy_progress l {_PERSON} {_GROUP}"
-        " LEFT JOIN progress r ON r.tenant_id = $1"
-        "  AND r.user_id = p.record_id AND r.group_id = g.record_id"
+        f"legacy_progress l {_PERSON} {_GROUP} JOIN legacy_years y ON y.line = l.line"
+        " LEFT JOIN progress r ON r.tenant_id = $1 AND r.user_id = p.record_id"
+        "  AND r.group_id = g.record_id AND r.school_year = y.school_year"
     ),
 }
 _STORED_SCHOOLS: Final = (
@@ -109,6 +111,37 @@ async def list_affiliations(connection: asyncpg.Connection) -> None:
         "CREATE INDEX ON legacy_affiliations (user_id);"
         "ANALYZE legacy_affiliations"
     )
+
+
+async def list_years(connection: asyncpg.Connection, tenant_id: UUID, now: datetime) -> None:
+    """Puts the school year of each row of progress into a table: when it was trained last.
+
+    Where that is not said, it is the latest year that is stored, so that the same file changes
+    nothing another year either; or else this one.
+    """
+    first, last = await connection.fetchrow(
+        "SELECT coalesce(min(last_active_at), $1), greatest(max(last_active_at), $1)"
+        " FROM legacy_progress",
+        now,
+    )
+    zone, declared = await connection.fetchrow(f"{DECLARED} WHERE t.id = $1", tenant_id)
+    years = years_between(first, last, zone=zone, declared=declared)
+    year = years.of("coalesce(l.last_active_at, $2)", zone="$3", days="$4")
+    await connection.execute(
+        "CREATE TEMPORARY TABLE legacy_years (line int PRIMARY KEY, school_year int) ON COMMIT DROP"
+    )
+    await connection.execute(
+        "INSERT INTO legacy_years SELECT l.line,"
+        f" CASE WHEN l.last_active_at IS NULL THEN coalesce(r.school_year, {year}) ELSE {year} END"
+        f" FROM legacy_progress l {_PERSON} {_GROUP} LEFT JOIN (SELECT user_id, group_id,"
+        "   max(school_year) AS school_year FROM progress WHERE tenant_id = $1 GROUP BY 1, 2) r"
+        "  ON r.user_id = p.record_id AND r.group_id = g.record_id",
+        tenant_id,
+        now,
+        zone,
+        years.days,
+    )
+    await connection.execute("ANALYZE legacy_years")
 
 
 class Numbers(NamedTuple):

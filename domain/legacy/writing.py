@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from domain.files.layouts import Layout
 from domain.legacy.layouts import (
     GROUPS,
     MEMBERSHIPS,
@@ -16,7 +17,6 @@ from domain.legacy.layouts import (
     SCHOOLS,
     SETTINGS,
     SETTINGS_FIELDS,
-    Layout,
 )
 from domain.legacy.staging import KIND
 from domain.legacy.stored import IS_NEW, Pairing, pair
@@ -154,8 +154,9 @@ async def _write_settings(writing: Writing) -> None:
 
 async def _write_progress(writing: Writing) -> None:
     await writing.connection.execute(
-        f"INSERT INTO progress (tenant_id, user_id, group_id, {', '.join(PROGRESS_FIELDS)})"
-        " SELECT $1, p.record_id, g.record_id,"
+        "INSERT INTO progress (tenant_id, user_id, group_id, school_year,"
+        f" {', '.join(PROGRESS_FIELDS)})"
+        " SELECT $1, p.record_id, g.record_id, y.school_year,"
         f" {', '.join(f'l.{name}' for name in PROGRESS_FIELDS)}"
         f" FROM {pair(PROGRESS, ()).rows} WHERE {IS_NEW} ON CONFLICT DO NOTHING",
         writing.tenant_id,

@@ -29,7 +29,7 @@ SMALL = {
     "memberships.csv": "person_id,group_id,role\np1,g1,student\np2,g2,student\np3,g1,teacher\n",
     "settings.csv": (
         "level,id,speed_target,accuracy_target,keyboard_layout,has_avatars,age_group\n"
-        "tenant,,20,90,us,yes,\ngroup,g1,25,,,no,primary\nperson,p1,,99,dvorak,,\n"
+        "tenant,,20,90,us,yes,\ngroup,g1,25,,,no,Elementary\nperson,p1,,99,US(Dvorak),,\n"
     ),
     "progress.csv": (
         "person_id,group_id,lessons,seconds,best_speed,last_active_at\n"

@@ -6,7 +6,7 @@ import pytest
 
 from domain.clock import new_id, utc_now
 from domain.errors import Conflict, InvalidInput
-from domain.legacy.service import require_applied
+from domain.files.imports import require_applied
 from tests.api.graphql.seed import add_integration, add_user
 from tests.domain.legacy.files import SMALL, Desk, numbers, said, zipped
 
@@ -72,8 +72,8 @@ async def test_memberships_settings_and_progress_come_along(desk: Desk) -> None:
         " ORDER BY t.speed_target"
     ) == [
         (None, None, 20, 90, "us", True, None),
-        ("Typing 1", None, 25, None, None, False, "primary"),
-        (None, "mia.lee", None, 99, "dvorak", None, None),
+        ("Typing 1", None, 25, None, None, False, "ELEMENTARY"),
+        (None, "mia.lee", None, 99, "us(dvorak)", None, None),
     ]
     assert await desk.rows(
         "SELECT u.username, p.lessons, p.seconds, p.best_speed, p.last_active_at FROM progress p"
@@ -87,6 +87,33 @@ async def test_memberships_settings_and_progress_come_along(desk: Desk) -> None:
         *[("USER", "legacy_id", key) for key in ("p1", "p2", "p3")],
         *[("SCHOOL", "legacy_id", key) for key in ("s1", "s2")],
     ]
+
+
+async def test_progress_is_of_the_school_year_in_which_it_was_trained_last(desk: Desk) -> None:
+    """In the tenant's time zone, and by the days that were declared; else it is of this year."""
+    await desk.see.execute("UPDATE tenants SET time_zone = 'America/Los_Angeles'")
+    await desk.see.execute(
+        "INSERT INTO year_rollovers (tenant_id, rolls_on, days_before, days_after,"
+        " archive_percent, update_percent, declared_by) SELECT id, '2024-08-15', 0, 0, 0, 0, 'x'"
+        " FROM tenants"
+    )
+    now = utc_now()
+    files = SMALL | {
+        "progress.csv": (
+            "person_id,group_id,lessons,last_active_at\n"
+            "p1,g1,1,2024-08-15T06:59:00Z\np1,g2,2,2024-08-15T07:00:00Z\n"
+            f"p2,g1,3,2024-07-01\np2,g2,4,\np3,g1,5,{now.isoformat()}\n"
+        )
+    }
+    years = "SELECT lessons, school_year FROM progress ORDER BY 1"
+    await desk.apply(files)
+    *declared, without, of_now = await desk.rows(years)
+    assert declared == [(1, 2023), (2, 2024), (3, 2023)]
+    assert (without[1], of_now[1]) == (of_now[1], of_now[1])
+    await desk.see.execute("UPDATE progress SET school_year = 2019 WHERE lessons = 4")
+    report = await desk.apply(files)
+    assert report["progress"] == 0
+    assert len(await desk.rows(years)) == 5
 
 
 async def test_who_was_not_eligible_is_not_made_so(desk: Desk) -> None:
@@ -201,6 +228,33 @@ async def test_every_wrong_row_is_told_with_its_line_and_its_column(desk: Desk) 
     assert words["settings.csv", 4] == "'251' is not a whole number from 1 to 250."
     assert numbers(report)["settings"] == (7, 1, 0, 0, 6)
     assert report["error_count"] == 21
+
+
+async def test_keyboards_and_age_groups_are_known_ones_whatever_their_case(desk: Desk) -> None:
+    header = "level,id,speed_target,keyboard_layout,age_group\n"
+    good = "tenant,,20,GB,\ngroup,g1,,Us(Dvorak),High\nperson,p1,,FR,\n"
+    wrong = (
+        "tenant,,20,,high\nschool,s1,20,,early\nperson,p1,20,,adult\n"
+        "group,g1,20,,primary\ngroup,g2,20,azerty,\nschool,s2,20,us(dvorac),\n"
+    )
+    report = await desk.look(SMALL | {"settings.csv": header + wrong})
+    assert said(report) == [
+        ("settings.csv", 2, "age_group"),
+        ("settings.csv", 3, "age_group"),
+        ("settings.csv", 4, "age_group"),
+        ("settings.csv", 5, "age_group"),
+        ("settings.csv", 6, "keyboard_layout"),
+        ("settings.csv", 7, "keyboard_layout"),
+    ]
+    words = {error["line"]: error["message"] for error in report["errors"]}
+    assert words[2] == "Only a group has an age group: leave it blank here."
+    assert words[5] == "'primary' is none of: EARLY, ELEMENTARY, MIDDLE, HIGH, ADULT."
+    assert words[6].startswith("There is no keyboard layout 'azerty'.")
+    assert "us(dvorak)" in words[7]
+    require_applied(await desk.apply(SMALL | {"settings.csv": header + good}))
+    assert await desk.rows(
+        "SELECT keyboard_layout, age_group FROM training_settings ORDER BY 1"
+    ) == [("fr", None), ("gb", None), ("us(dvorak)", "HIGH")]
 
 
 async def test_nothing_is_imported_beside_errors_unless_they_are_to_be_skipped(desk: Desk) -> None:

@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from domain.errors import InvalidInput
-from domain.legacy import reader
+from domain.files import tables
 from tests.domain.legacy.files import SMALL, Desk, zipped
 
 pytestmark = pytest.mark.anyio
@@ -66,7 +66,7 @@ async def test_what_cannot_be_read_is_refused_with_a_reason(desk: Desk, kind: st
 
 
 async def test_there_is_a_limit_of_rows(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "MOST_ROWS", 20_000)
+    monkeypatch.setattr(tables, "MOST_ROWS", 20_000)
     content = "id,name\n" + "".join(f"s{n},School\n" for n in range(20_001))
     with pytest.raises(InvalidInput, match="line 20002: there are more than 20000 rows"):
         await desk.look({"schools.csv": content})

@@ -1,7 +1,7 @@
 """What may stand in a cell: each function reads one, or raises ValueError with a sentence."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -13,6 +13,8 @@ Read = Callable[[str], object]
 _SHOWN: Final = 60
 _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_EMAIL: Final = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+")
+_EMAIL_LENGTH: Final = 254
 _YEARS: Final = range(1980, 2101)
 _MOST_VALUES: Final = 100
 
@@ -34,6 +36,13 @@ def _text(most: int, cell: str) -> str:
     return cell
 
 
+def email(cell: str) -> str:
+    text = _text(_EMAIL_LENGTH, cell)
+    if not _EMAIL.fullmatch(text):
+        raise ValueError(f"{shown(cell)} is not an email address such as ann.fox@example.org.")
+    return text
+
+
 def number_of(least: int, most: int) -> Read:
     return partial(_number, least, most)
 
@@ -49,8 +58,8 @@ def _number(least: int, most: int, cell: str) -> int:
     return number
 
 
-def word_of(enumeration: type[StrEnum]) -> Read:
-    return partial(_word, tuple(enumeration))
+def word_of(words: Iterable[StrEnum]) -> Read:
+    return partial(_word, tuple(words))
 
 
 def _word(words: Sequence[str], cell: str) -> str:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from domain.files.archives import MIB, ByteSource
 from domain.files.csv_text import CsvFile, Rows, open_csv, unreadable
-from domain.legacy.layouts import Column, Layout
+from domain.files.layouts import Column, Layout
 from domain.validation.codes import Code
 
 MOST_ROWS: Final = 1_000_000
@@ -81,7 +81,8 @@ class Table(NamedTuple):
         for column in self.layout.columns:
             position = self.columns.get(column.name)
             try:
-                values[column.name] = _value(column, "" if position is None else cells[position])
+                cell = "" if position is None else self.layout.clean(cells[position].strip())
+                values[column.name] = _value(column, cell)
             except ValueError as error:
                 errors.append(RowError(line, column.name, str(error)))
         if not errors and (wrong := self.layout.check(values)):
@@ -89,9 +90,8 @@ class Table(NamedTuple):
         return errors or (line, *values.values())
 
 
-def _value(column: Column, cell: str) -> object:
+def _value(column: Column, text: str) -> object:
     """Raises ValueError."""
-    text = cell.strip()
     value = column.read(text) if text else column.blank
     if column.is_required and (value is None or value in ([], ())):
         raise ValueError("There is nothing here, and there has to be.")
@@ -99,9 +99,11 @@ def _value(column: Column, cell: str) -> object:
 
 
 @contextmanager
-def open_table(layout: Layout, open_bytes: Callable[[], ByteSource]) -> Iterator[Table]:
+def open_table(
+    layout: Layout, open_bytes: Callable[[], ByteSource], *, delimiter: str = ","
+) -> Iterator[Table]:
     """Inside the block, whatever cannot be read at all ends in a RosterUnreadable."""
-    with open_csv(CsvFile(layout.file, open_bytes, _LINE_LENGTH)) as reader:
+    with open_csv(CsvFile(layout.file, open_bytes, _LINE_LENGTH, delimiter)) as reader:
         header = [name.strip().lower() for name in next((row for row in reader if any(row)), [])]
         line = max(reader.line_num, 1)
         if len(header) > _MOST_COLUMNS:
