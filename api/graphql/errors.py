@@ -10,8 +10,17 @@ import strawberry
 import structlog
 from graphql import GraphQLError, GraphQLFormattedError
 
+from api.graphql import enums  # noqa: F401 - described before any type shows one
 from api.graphql.described import describe
-from domain.errors import Conflict, DomainError, Forbidden, InvalidInput, NotFound
+from domain.errors import (
+    Conflict,
+    DomainError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    ProviderManaged,
+)
+from domain.roster.source import Provider
 
 log = structlog.get_logger()
 
@@ -102,6 +111,7 @@ def bad_input(message: str, *, reason: str | None = None) -> ApiError:
 class UserErrorCode(StrEnum):
     INVALID = "INVALID"
     CONFLICT = "CONFLICT"
+    PROVIDER_MANAGED = "PROVIDER_MANAGED"
     NOT_FOUND = "NOT_FOUND"
 
 
@@ -110,6 +120,7 @@ describe(
     "Why a mutation did not do what it was asked to.",
     INVALID="A value of the input is wrong.",
     CONFLICT="The input is well formed, but the present state forbids it.",
+    PROVIDER_MANAGED="The provider manages it: it is changed there, as the message says.",
     NOT_FOUND="What the input names does not exist, or not for this caller.",
 )
 
@@ -121,6 +132,9 @@ class UserError:
     )
     code: UserErrorCode = strawberry.field(description="What kind of problem it is.")
     message: str = strawberry.field(description="The problem in a sentence, to be shown.")
+    managed_by: Provider | None = strawberry.field(
+        default=None, description="For PROVIDER_MANAGED: the provider that manages it."
+    )
 
 
 def user_errors(error: DomainError) -> list[UserError]:
@@ -129,9 +143,12 @@ def user_errors(error: DomainError) -> list[UserError]:
     A field inside of another one is written with a dot between them.
     """
     name: str | None
+    provider = Provider(error.provider) if isinstance(error, ProviderManaged) else None
     match error:
         case InvalidInput():
             code, name = UserErrorCode.INVALID, error.field
+        case ProviderManaged():
+            code, name = UserErrorCode.PROVIDER_MANAGED, error.field
         case Conflict():
             code, name = UserErrorCode.CONFLICT, error.field
         case NotFound():
@@ -139,7 +156,7 @@ def user_errors(error: DomainError) -> list[UserError]:
         case _:
             raise error
     path = ["input", *name.split(".")] if name else None
-    return [UserError(field=path, code=code, message=str(error))]
+    return [UserError(field=path, code=code, message=str(error), managed_by=provider)]
 
 
 def present(errors: Sequence[GraphQLError], *, request_id: str) -> list[GraphQLFormattedError]:

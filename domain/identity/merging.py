@@ -2,12 +2,14 @@
 
 The kept person takes over what the other one is at the provider, if that one is in the roster and
 the kept one is not. Memberships move where the kept one has no such; progress is joined group by
-group; settings of the kept one stay, and what they leave open is taken from the other's. The other
-one is archived for good, without an id at the provider, so that no sync brings them back.
+group and year by year; settings of the kept one stay, and what they leave open is taken from the
+other's. The other one is archived for good, without an id at the provider, so that no sync brings
+them back.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -40,7 +42,7 @@ from domain.roster.models import ExternalKey, Origin
 from domain.roster.records import RecordType
 from domain.training.models import Progress, TrainingSettings
 
-SETTINGS = ("speed_target", "accuracy_target", "keyboard_layout", "has_avatars", "age_group")
+SETTINGS = ("speed_target", "accuracy_target", "keyboard_layout", "has_avatars")
 
 
 class MembershipOutcome(StrEnum):
@@ -86,13 +88,14 @@ class Merge(NamedTuple):
 
 
 class JoinedProgress(NamedTuple):
-    """What the kept person will have in a group."""
+    """What the kept person will have in a group and a school year."""
 
     group_id: UUID
+    school_year: int
     outcome: ProgressOutcome
     lessons: int
     seconds: int
-    best_speed: int | None
+    best_speed: Decimal | None
     last_active_at: datetime | None
 
 
@@ -131,16 +134,17 @@ async def _joined(
     found = await session.scalars(
         select(row)
         .where(row.tenant_id == tenant_id, row.user_id.in_([kept_id, merged_id]))
-        .order_by(row.group_id)
+        .order_by(row.group_id, row.school_year)
     )
-    rows = {(progress.user_id, progress.group_id): progress for progress in found}
-    for (user_id, group_id), others in rows.items():
+    rows = {(earned.user_id, earned.group_id, earned.school_year): earned for earned in found}
+    for (user_id, group_id, school_year), others in rows.items():
         if user_id == kept_id:
             continue
-        own = rows.get((kept_id, group_id))
+        own = rows.get((kept_id, group_id, school_year))
         both = [others] if own is None else [own, others]
         yield JoinedProgress(
             group_id=group_id,
+            school_year=school_year,
             outcome=ProgressOutcome.MOVED if own is None else ProgressOutcome.JOINED,
             lessons=sum(progress.lessons for progress in both),
             seconds=sum(progress.seconds for progress in both),

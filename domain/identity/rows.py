@@ -16,6 +16,7 @@ from domain.errors import NotFound
 from domain.roster.models import Membership, MembershipSpan, SchoolAffiliation, User
 from domain.roster.ownership import written_by_sync
 from domain.roster.records import RecordType
+from domain.training.progress import lock_progress
 
 Row = dict[str, Any]
 """A row as PostgreSQL's to_jsonb gives it: ids and moments are texts."""
@@ -38,6 +39,8 @@ def is_live(row: Row) -> bool:
 
 
 async def lock_users(session: AsyncSession, *, tenant_id: UUID, user_ids: Sequence[UUID]) -> None:
+    """What they have earned is theirs alone too; that first, as whoever records it does."""
+    await lock_progress(session, tenant_id=tenant_id, is_shared=False)
     await session.execute(
         select(User.id)
         .where(User.tenant_id == tenant_id, User.id.in_(user_ids))

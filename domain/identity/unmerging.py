@@ -2,7 +2,7 @@
 
 Where nothing was changed since, everything is as it was, to the last byte. What a sync has changed
 since at the provider's person goes along with that person; what was earned since stays with the
-one who was kept (see unmerge_training in migration 0005). Where the two cannot be told apart any
+one who was kept (see unmerge_training in migration 0006). Where the two cannot be told apart any
 more, nothing is done and that is said.
 """
 
@@ -35,7 +35,7 @@ from domain.identity.usernames import find_shared_username
 from domain.people.audit import record_act
 from domain.people.callers import Caller
 from domain.roster.models import ExternalKey, Origin, User
-from domain.training.models import Progress
+from domain.training.models import Progress, ProgressCarry
 
 
 async def undo_merge(
@@ -106,24 +106,44 @@ async def _require_separable(session: AsyncSession, merge: PeopleMerge, kept: Ro
 
 
 async def _require_whole_progress(session: AsyncSession, merge: PeopleMerge) -> None:
-    """What was carried elsewhere since cannot be given back."""
-    row = Progress
-    found = await session.execute(
-        select(row.group_id, row.lessons, row.seconds).where(
-            row.tenant_id == merge.tenant_id, row.user_id == merge.kept_id
-        )
+    """What was carried to another group since, or is somebody else's now, cannot be given back."""
+    row = ProgressCarry
+    carried = select(row.id).where(
+        row.tenant_id == merge.tenant_id,
+        row.user_id == merge.kept_id,
+        row.undone_at.is_(None),
+        row.id > merge.id,
     )
-    now = {str(group_id): (lessons, seconds) for group_id, lessons, seconds in found}
+    if await session.scalar(carried.limit(1)):
+        raise Conflict(
+            "Progress of the person has been carried to another group since. Undo that first.",
+            field="mergeId",
+        )
+    now = await _read_amounts(session, merge)
     for part in merge.undo["progress"]:
         own, others = part["kept"] or {}, part["merged"]
-        lessons, seconds = now.get(others["group_id"], (0, 0))
+        lessons, seconds = now.get((others["group_id"], others["school_year"]), (0, 0))
         if (
             lessons < own.get("lessons", 0) + others["lessons"]
             or seconds < own.get("seconds", 0) + others["seconds"]
         ):
-            raise Conflict(
-                "Progress that was joined has been carried elsewhere since.", field="mergeId"
-            )
+            raise Conflict("Progress that was joined is somebody else's now.", field="mergeId")
+
+
+async def _read_amounts(
+    session: AsyncSession, merge: PeopleMerge
+) -> dict[tuple[str, int], tuple[int, int]]:
+    """The kept one's lessons and seconds, by group and school year."""
+    row = Progress
+    found = await session.execute(
+        select(row.group_id, row.school_year, row.lessons, row.seconds).where(
+            row.tenant_id == merge.tenant_id, row.user_id == merge.kept_id
+        )
+    )
+    return {
+        (str(group_id), school_year): (lessons, seconds)
+        for group_id, school_year, lessons, seconds in found
+    }
 
 
 async def _give_back_person(session: AsyncSession, merge: PeopleMerge, kept: Row) -> None:

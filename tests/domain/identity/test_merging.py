@@ -1,6 +1,7 @@
 """Two people who are one: the kept one has everything, and the undo gives everything back."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,9 @@ import pytest
 from domain.clock import new_id
 from domain.errors import Conflict, InvalidInput, NotFound
 from domain.identity.merging import MembershipOutcome, ProgressOutcome, preview_merge
-from domain.training.models import TrainingSettings
+from domain.people.callers import COMMAND_LINE
+from domain.training.carrying import Carrying, carry_over, undo_carries
+from domain.training.models import CarryMode, TrainingSettings
 from tests.api.graphql.seed import add_membership, insert
 from tests.domain.identity.people import (
     NOTHING,
@@ -105,10 +108,10 @@ async def test_an_undo_gives_everything_back_to_the_last_byte(story: Story) -> N
 
 async def test_an_undo_gives_back_settings_that_the_kept_one_did_not_have(story: Story) -> None:
     old, new = await ann_twice(story)
-    await set_up(story, new, speed_target=50, age_group="TEEN")
+    await set_up(story, new, speed_target=50, keyboard_layout="us")
     before = await everything(story)
     merge_id = await merge(story, old, new)
-    assert await settings(story, old) == {"speed_target": 50, "age_group": "TEEN"}
+    assert await settings(story, old) == {"speed_target": 50, "keyboard_layout": "us"}
     await undo(story, merge_id)
     assert await everything(story) == before
 
@@ -238,8 +241,8 @@ async def test_a_preview_says_what_would_happen_and_changes_nothing(story: Story
         groups["g2"]: MembershipOutcome.MOVED,
     }
     assert {joined.group_id: tuple(joined)[1:] for joined in found.progress} == {
-        groups["g1"]: (ProgressOutcome.JOINED, 7, 560, 40, LATE),
-        groups["g2"]: (ProgressOutcome.MOVED, 1, 30, None, None),
+        groups["g1"]: (2026, ProgressOutcome.JOINED, 7, 560, 40, LATE),
+        groups["g2"]: (2026, ProgressOutcome.MOVED, 1, 30, None, None),
     }
     assert found.settings == {"speed_target": 50}
     assert await everything(story) == before
@@ -303,10 +306,52 @@ async def test_an_undo_is_refused_where_a_username_is_taken_since(story: Story) 
     assert await refused_undo(story, merge_id) == "The username 'anna' has been taken since."
 
 
-async def test_an_undo_is_refused_where_progress_was_carried_elsewhere(story: Story) -> None:
+async def test_an_undo_is_refused_where_progress_is_not_there_any_more(story: Story) -> None:
     merge_id = await merge(story, *await ann_twice(story))
     await story.see.execute("UPDATE progress SET lessons = 1 WHERE lessons = 7")
-    assert "carried elsewhere" in await refused_undo(story, merge_id)
+    assert "somebody else's now" in await refused_undo(story, merge_id)
+
+
+async def test_an_undo_is_refused_until_what_was_carried_since_is_back(story: Story) -> None:
+    old, new = await ann_twice(story)
+    before = await everything(story)
+    merge_id = await merge(story, old, new)
+    groups = await story.ids("groups")
+    async with story.api.transaction(story.tenant_id) as session:
+        carry_ids = await carry_over(
+            session,
+            story.tenant_id,
+            Carrying(groups["g1"], groups["g2"], [old], CarryMode.COPY),
+            COMMAND_LINE,
+        )
+    assert "carried to another group since" in await refused_undo(story, merge_id)
+    async with story.api.transaction(story.tenant_id) as session:
+        await undo_carries(session, story.tenant_id, carry_ids, COMMAND_LINE)
+    await undo(story, merge_id)
+    assert await everything(story) == before
+
+
+async def test_what_both_have_earned_is_joined_year_by_year(story: Story) -> None:
+    old, new = await ann_twice(story)
+    groups = await story.ids("groups")
+    await earn(story, new, groups["g1"], school_year=2025, lessons=9, best_speed=Decimal("31.5"))
+    before = await everything(story)
+    async with story.api.read(story.tenant_id) as session:
+        found = await preview_merge(session, tenant_id=story.tenant_id, kept_id=old, merged_id=new)
+    of_g1 = [joined for joined in found.progress if joined.group_id == groups["g1"]]
+    assert [tuple(joined)[1:5] for joined in of_g1] == [
+        (2025, ProgressOutcome.MOVED, 9, 0),
+        (2026, ProgressOutcome.JOINED, 7, 560),
+    ]
+    merge_id = await merge(story, old, new)
+    rows = await story.see.fetch(
+        "SELECT school_year, lessons FROM progress WHERE user_id = $1 AND group_id = $2 ORDER BY 1",
+        old,
+        groups["g1"],
+    )
+    assert [tuple(row) for row in rows] == [(2025, 9), (2026, 7)]
+    await undo(story, merge_id)
+    assert await everything(story) == before
 
 
 async def test_an_undo_is_refused_where_the_former_id_is_somebody_elses(story: Story) -> None:
@@ -325,8 +370,10 @@ async def test_another_tenants_people_are_not_there(story: Story) -> None:
 
 
 def test_every_setting_is_one_that_a_merge_knows() -> None:
-    """merge_training and unmerge_training of migration 0005 name them too."""
+    """merge_training and unmerge_training of migration 0006 name them too."""
     from domain.identity.merging import SETTINGS  # noqa: PLC0415
 
     keys = {"tenant_id", "id", "school_id", "group_id", "user_id"}
-    assert {column.name for column in TrainingSettings.__table__.columns} == keys | set(SETTINGS)
+    others = {"age_group", "version", "updated_at", "updated_by"}
+    columns = {column.name for column in TrainingSettings.__table__.columns}
+    assert columns == keys | others | set(SETTINGS)
