@@ -64,6 +64,13 @@ def tell_report(report: Numbers, named: Named) -> Iterator[str]:
     yield f"Licences: {_licences(report['licences'], named)}."
     yield f"Usernames: {_usernames(report['usernames'], named)}."
     yield f"Settings and progress: {_local_data(report['local_data'])}."
+    year = report.get("rollover")
+    if year:
+        yield (
+            f"Judged by the limits around {year['rolls_on']}, when a school year begins: up to"
+            f" {year['archive_percent']} % of people archived and {year['update_percent']} %"
+            " updated unasked."
+        )
     for reason in report["would_hold"]:
         yield f"Would wait for approval: {describe_reason(reason)}"
 
@@ -180,6 +187,7 @@ def as_json(report: Numbers, *, encode_school: Callable[[UUID], str]) -> dict[st
         "licences": _camel(report["licences"]),
         "usernames": _camel(report["usernames"]),
         "localData": [_camel(each) for each in report["local_data"]],
+        "rollover": _camel(report["rollover"]) if report.get("rollover") else None,
         "wouldHold": [_reason(reason, encode_school) for reason in report["would_hold"]],
         "held": [
             {"recordType": kind.value, "count": report["held"][kind]}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -20,6 +20,7 @@ from domain.sync.models import SyncMode, SyncRun, SyncTrigger
 from domain.sync.run import work
 from domain.sync.service import Requested, get_run, request_run
 from domain.sync.targets import PersonWanted, request_user_run
+from domain.sync.year_limits import request_year_preflight
 from domain.validation.codes import RULES, Code
 from domain.validation.models import ValidationError
 
@@ -80,10 +81,19 @@ def chain(*shows: Show) -> Show:
     return show
 
 
-async def request(
-    database: Database, *, tenant_id: UUID, wanted: SyncMode | PersonWanted
-) -> Requested:
+class NextYear(NamedTuple):
+    """A preflight for the next turn of the school year is wanted."""
+
+
+Wanted = SyncMode | PersonWanted | NextYear
+
+
+async def request(database: Database, *, tenant_id: UUID, wanted: Wanted) -> Requested:
     async with database.transaction(tenant_id) as session:
+        if isinstance(wanted, NextYear):
+            return await request_year_preflight(
+                session, tenant_id=tenant_id, caller=COMMAND_LINE, now=utc_now()
+            )
         if isinstance(wanted, PersonWanted):
             return await request_user_run(
                 session, tenant_id=tenant_id, wanted=wanted, caller=COMMAND_LINE, now=utc_now()

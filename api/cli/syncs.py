@@ -4,7 +4,7 @@ import asyncio
 from contextlib import ExitStack
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
 import orjson
@@ -17,7 +17,7 @@ from api.cli.console import FAILED, HELD, CommandError, say, settings_for_a_pers
 from api.local import find_running
 from api.preflights import read_names, tell_report
 from api.processes import require_alive, worker_process
-from api.runs import COUNTED, Report, Show, chain
+from api.runs import COUNTED, Report, Show, Wanted, chain
 from api.showing import progress_bar
 from api.site import Site, open_site, prepare
 from domain.clock import utc_now
@@ -52,6 +52,10 @@ class Doing(StrEnum):
     WAITING = "waiting"
     WORKING = "working"
 
+    @classmethod
+    def of(cls, *, wait: bool, here: bool) -> Self:
+        return cls.WORKING if here else cls.WAITING if wait else cls.NOTHING
+
 
 @commands.command(epilog="Example: homerow sync springfield --wait")
 def sync(
@@ -80,9 +84,13 @@ def sync(
 
     Ends with status 1 if the run failed, and with 3 if it waits for an administrator's approval.
     """
-    doing = Doing.WORKING if here else Doing.WAITING if wait else Doing.NOTHING
+    wanted = SyncMode[mode.name] if user is None else _person(user)
+    ask_for(slug, wanted, doing=Doing.of(wait=wait, here=here), as_json=as_json)
+
+
+def ask_for(slug: str, wanted: Wanted, *, doing: Doing, as_json: bool) -> None:
+    """Ask for a run, see to it as far as is wished, and tell how it went."""
     with open_site(settings_for_a_person()) as site:
-        wanted = SyncMode[mode.name] if user is None else _person(user)
         found, lines = asyncio.run(_sync(site, slug, wanted=wanted, doing=doing))
     if as_json:
         tell(orjson.dumps(runs.as_json(found), option=orjson.OPT_INDENT_2).decode())
@@ -100,9 +108,7 @@ def _person(word: str) -> PersonWanted:
     return PersonWanted(number=number) if number != word else PersonWanted(source_id=word)
 
 
-async def _sync(
-    site: Site, slug: str, *, wanted: SyncMode | PersonWanted, doing: Doing
-) -> tuple[Report, list[str]]:
+async def _sync(site: Site, slug: str, *, wanted: Wanted, doing: Doing) -> tuple[Report, list[str]]:
     """The run, and what a preflight or the reading of one person has to tell."""
     await prepare(site)
     role = DatabaseRole.WORKER if doing is Doing.WORKING else DatabaseRole.API
@@ -134,10 +140,10 @@ async def _tell_preflight(database: Database, run: SyncRun) -> list[str]:
     if not run.report:
         return []
     named = await read_names(database, tenant_id=run.tenant_id, run_id=run.id)
-    return [
-        *tell_report(run.report, named),
-        f"The preflight is run {run.id}; `homerow onboarding approve` takes it.",
-    ]
+    lines = list(tell_report(run.report, named))
+    if run.target is None:
+        lines.append(f"The preflight is run {run.id}; `homerow onboarding approve` takes it.")
+    return lines
 
 
 async def wait_for_run(

@@ -80,9 +80,9 @@ class SyncRun(TenantRow, Base):
 
     `approves_run_id` is the run whose held records this one may change as they were shown;
     `reverts_run_id` the one that it undoes. `target` is what a SINGLE_USER or REVALIDATION run
-    asks for, and the rollover that a preflight judges by; `steps` what a SINGLE_USER run found: [{name, outcome, message}]. `report` are a
-    preflight's numbers, and `basis` the digest of the rules that it was made with; see
-    domain.sync.approvals.
+    asks for, and the rollover that a preflight judges by; `steps` what a SINGLE_USER run found:
+    [{name, outcome, message}]. `report` are a preflight's numbers, and `basis` the digest of the
+    rules that it was made with; see domain.sync.approvals.
     """
 
     __tablename__ = "sync_runs"

@@ -28,10 +28,16 @@ ROLLOVER: Final = "rollover_id"
 """In a run's target: the rollover by whose limits a preflight judges, whatever day it is."""
 WIDENED: Final = (RecordType.GROUP, RecordType.USER, RecordType.MEMBERSHIP)
 """Schools stay where they are, whatever the year."""
+RENEWED: Final = (RecordType.GROUP, RecordType.MEMBERSHIP)
+"""All of these may be other ones in a new year; that none at all are left waits as ever."""
+_ALL: Final = 100
 
 
 class YearLimits(NamedTuple):
-    """What a rollover allows, and the day that it was declared for."""
+    """What a rollover allows, and the day that it was declared for.
+
+    `archive_percent` is of people; all classes and memberships may go.
+    """
 
     rolls_on: date
     archive_percent: int
@@ -43,7 +49,9 @@ class YearLimits(NamedTuple):
         for record_type in WIDENED:
             own = limits.get(record_type, DEFAULT_LIMITS)
             widened[record_type] = own._replace(
-                archive_percent=max(own.archive_percent, self.archive_percent),
+                archive_percent=max(
+                    own.archive_percent, _ALL if record_type in RENEWED else self.archive_percent
+                ),
                 update_percent=max(own.update_percent, self.update_percent),
             )
         return widened

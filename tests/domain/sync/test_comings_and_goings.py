@@ -119,8 +119,8 @@ async def test_a_student_who_was_away_keeps_settings_and_progress(story: Story) 
         users["ann"],
     )
     await story.see.execute(
-        "INSERT INTO progress (tenant_id, user_id, group_id, lessons, seconds, best_speed)"
-        " VALUES ($1, $2, $3, 12, 3456, 41)",
+        "INSERT INTO progress (tenant_id, user_id, group_id, school_year, lessons, seconds,"
+        " best_speed) VALUES ($1, $2, $3, 2026, 12, 3456, 41)",
         story.tenant_id,
         users["ann"],
         groups["g1"],

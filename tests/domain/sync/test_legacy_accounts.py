@@ -243,7 +243,8 @@ async def test_schools_and_groups_are_recognised_with_what_they_hold(old: Story)
     elsewhere = await add_group(old.see, old.tenant_id, other, origin="LEGACY", name="Algebra")
     membership = await add_membership(old.see, old.tenant_id, ann, group, origin="LEGACY")
     await old.see.execute(
-        "INSERT INTO progress (tenant_id, user_id, group_id) VALUES ($1, $2, $3)",
+        "INSERT INTO progress (tenant_id, user_id, group_id, school_year)"
+        " VALUES ($1, $2, $3, 2026)",
         old.tenant_id,
         ann,
         group,

@@ -238,7 +238,8 @@ async def test_what_people_have_here_is_told_where_they_go_or_come_back(story: S
     users, groups = await story.ids("users"), await story.ids("groups")
     for user, group, lessons in (("ann", "g1", 3), ("cid", "g1", 5), ("dee", "g2", 7)):
         await see.execute(
-            "INSERT INTO progress (tenant_id, user_id, group_id, lessons) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO progress (tenant_id, user_id, group_id, school_year, lessons)"
+            " VALUES ($1, $2, $3, 2026, $4)",
             tenant_id,
             users[user],
             groups[group],
@@ -283,7 +284,8 @@ async def test_people_from_before_are_told_as_matched_or_archived(story: Story) 
     await add_user(see, tenant_id, username="old", origin="LEGACY", given_name="Olaf")
     await add_membership(see, tenant_id, ann, group, origin="LEGACY")
     await see.execute(
-        "INSERT INTO progress (tenant_id, user_id, group_id, lessons) VALUES ($1, $2, $3, 2)",
+        "INSERT INTO progress (tenant_id, user_id, group_id, school_year, lessons)"
+        " VALUES ($1, $2, $3, 2026, 2)",
         tenant_id,
         ann,
         group,

@@ -217,7 +217,8 @@ async def test_everybody_is_recognised_after_a_switch(rostered: Story) -> None:
 async def test_progress_and_settings_are_kept_through_there_and_back(rostered: Story) -> None:
     users, groups = await rostered.ids("users"), await rostered.ids("groups")
     await rostered.see.execute(
-        "INSERT INTO progress (tenant_id, user_id, group_id) VALUES ($1, $2, $3)",
+        "INSERT INTO progress (tenant_id, user_id, group_id, school_year)"
+        " VALUES ($1, $2, $3, 2026)",
         rostered.tenant_id,
         users["ann"],
         groups["class-1"],

@@ -63,7 +63,8 @@ async def two_nights(story: Story) -> None:
     )
     for user, group in (("ann", "g1"), ("cid", "g1"), ("eve", "g3")):
         await story.see.execute(
-            "INSERT INTO progress (tenant_id, user_id, group_id) VALUES ($1, $2, $3)",
+            "INSERT INTO progress (tenant_id, user_id, group_id, school_year)"
+            " VALUES ($1, $2, $3, 2026)",
             story.tenant_id,
             users[user],
             groups[group],
@@ -273,7 +274,8 @@ async def add_legacy(story: Story) -> None:
 
 async def insert_progress(story: Story, user_id: UUID, group_id: UUID) -> None:
     await story.see.execute(
-        "INSERT INTO progress (tenant_id, user_id, group_id) VALUES ($1, $2, $3)",
+        "INSERT INTO progress (tenant_id, user_id, group_id, school_year)"
+        " VALUES ($1, $2, $3, 2026)",
         story.tenant_id,
         user_id,
         group_id,

@@ -197,8 +197,9 @@ async def train(see: asyncpg.Connection, tenant_id: UUID) -> None:
             tenant_id,
         )
     await see.execute(
-        "INSERT INTO progress (tenant_id, user_id, group_id, lessons, seconds, best_speed,"
-        " last_active_at) SELECT tenant_id, user_id, group_id, 7, 3600, 55, now()"
+        "INSERT INTO progress (tenant_id, user_id, group_id, school_year, lessons, seconds,"
+        " best_speed, last_active_at)"
+        " SELECT tenant_id, user_id, group_id, 2026, 7, 3600, 55, now()"
         " FROM memberships WHERE tenant_id = $1",
         tenant_id,
     )

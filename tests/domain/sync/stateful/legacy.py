@@ -97,7 +97,8 @@ async def _give_local_data(trial: Trial, user_id: UUID, group_id: UUID) -> None:
         group_id,
     )
     await see.execute(
-        "INSERT INTO progress (tenant_id, user_id, group_id, lessons) VALUES ($1, $2, $3, 5)",
+        "INSERT INTO progress (tenant_id, user_id, group_id, school_year, lessons)"
+        " VALUES ($1, $2, $3, 2026, 5)",
         tenant_id,
         user_id,
         group_id,

@@ -51,8 +51,9 @@ class LocalEdits:
         """In a group of theirs, or in one that was theirs."""
         people, groups = self._ids_of(USER), self._ids_of(GROUP)
         await self._write(
-            "INSERT INTO progress (tenant_id, user_id, group_id, lessons) VALUES ($1, $2, $3, $4)"
-            " ON CONFLICT (tenant_id, user_id, group_id) DO UPDATE SET lessons = excluded.lessons",
+            "INSERT INTO progress (tenant_id, user_id, group_id, school_year, lessons)"
+            " VALUES ($1, $2, $3, 2026, $4) ON CONFLICT (tenant_id, user_id, group_id, school_year)"
+            " DO UPDATE SET lessons = excluded.lessons",
             people[place % len(people)][1],
             groups[lessons % len(groups)][1],
             lessons,
