@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.exports import export_routes
 from api.graphql.view import GraphQLView
+from api.training import training_routes
 from api.uploads import upload_route
 from domain.resources import Resources
 from domain.settings import Environment
@@ -27,7 +28,6 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
 }
 _POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 # GraphiQL's own page brings its scripts and styles from elsewhere; only a developer ever sees it.
@@ -39,7 +39,7 @@ _PAGE_POLICY = (
 
 
 class SecurityHeaders:
-    """Every answer of the application has them."""
+    """Every answer of the application has them. It may be kept only where it says so itself."""
 
     def __init__(self, app: ASGIApp, *, is_local: bool) -> None:
         self._app = app
@@ -58,7 +58,7 @@ class SecurityHeaders:
     def _add_to(self, message: MutableMapping[str, Any]) -> None:
         headers = MutableHeaders(scope=message)
         is_page = headers.get("content-type", "").startswith("text/html")
-        headers.update(self._headers)
+        headers.update(self._headers | {"Cache-Control": headers.get("cache-control", "no-store")})
         headers["Content-Security-Policy"] = _PAGE_POLICY if is_page else _POLICY
 
 
@@ -78,6 +78,7 @@ def create_app(resources: Resources, *, environment: Environment) -> Starlette:
             Route("/graphql", view.respond, methods=["GET", "POST"]),
             *export_routes(resources.database),
             upload_route(resources.database),
+            *training_routes(resources.database),
             Route("/healthz", _health),
             Route("/readyz", ready),
         ],
