@@ -29,6 +29,7 @@ from api.providers import platform_of
 from api.runs import Report, Show, chain
 from api.showing import counts_table, progress_bar, runs_table
 from api.site import Site, open_site
+from api.training_demo import train
 from domain.clock import new_id, utc_now
 from domain.database import Database, DatabaseRole
 from domain.integrations.service import Configuration, configure_integration
@@ -98,6 +99,15 @@ EXAMPLES = (
     users(first: 5, filter: {role: STUDENT, search: "an"}) {
       totalCount
       nodes { username givenName familyName grades groups { name school { name } } }
+    }
+  }
+}""",
+    """{
+  tenant(slug: "springfield") {
+    trainingSettings { speedTarget { value level } accuracyTarget { value level } }
+    progressSummary {
+      students studentsWithProgress atSpeedTarget { students of percent }
+      speedDistribution { low high students }
     }
   }
 }""",
@@ -229,6 +239,10 @@ async def _two_nights(
             with progress_bar(console) as bar:
                 show = chain(bar, lambda _: require_all_alive(served.children))
                 reports[title] = await _sync(resources.database, tenant_id, show)
+        morning = await train(resources.database, tenant_id)
+        console.print(
+            f"In the morning {morning.students:,} students train: {morning.results:,} results."
+        )
     return reports
 
 
