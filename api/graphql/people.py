@@ -25,7 +25,13 @@ from api.graphql.targets import INPUT
 from domain.errands.models import ErrandKind
 from domain.errors import DomainError, InvalidInput, NotFound
 from domain.identity import models
-from domain.identity.merging import MembershipOutcome, Preview, ProgressOutcome, preview_merge
+from domain.identity.merging import (
+    JoinedProgress,
+    MembershipOutcome,
+    Preview,
+    ProgressOutcome,
+    preview_merge,
+)
 from domain.identity.unlinking import UnlinkNote
 from domain.people.callers import Caller
 from domain.roster.records import MembershipRole
@@ -102,15 +108,22 @@ class PeopleMergeMembership:
         return await load(info, Group, self.tenant_id, self.group_id)
 
 
-@strawberry.type(description="What the kept person would have earned in a group.")
+@strawberry.type(description="What the kept person would have earned in a group in a year.")
 class PeopleMergeProgress:
+    school_year: int = strawberry.field(description="The year in which the school year began.")
     outcome: ProgressOutcome = strawberry.field(description="How that comes.")
     lessons: int = strawberry.field(description="Lessons that were done.")
     seconds: int = strawberry.field(description="Time that was spent.")
-    best_speed: int | None = strawberry.field(description="The best speed, in words per minute.")
+    best_speed: float | None = strawberry.field(description="The best speed, in words per minute.")
     last_active_at: datetime | None = strawberry.field(description="When it was trained last.")
     tenant_id: Private[UUID]
     group_id: Private[UUID]
+
+    @classmethod
+    def of(cls, tenant_id: UUID, joined: JoinedProgress) -> "PeopleMergeProgress":
+        speed = joined.best_speed
+        best = {"best_speed": None if speed is None else float(speed)}
+        return cls(tenant_id=tenant_id, **joined._asdict() | best)
 
     @strawberry.field(description="The group.")
     async def group(self, info: Info) -> Group | None:
@@ -141,9 +154,9 @@ class PeopleMergePreview:
     )
     membership_count: int = strawberry.field(description="How many they are.")
     progress: list[PeopleMergeProgress] = strawberry.field(
-        description=f"What has been earned, by group, at most {LIST_CAP}."
+        description=f"What has been earned, by group and school year, at most {LIST_CAP}."
     )
-    progress_count: int = strawberry.field(description="In how many groups.")
+    progress_count: int = strawberry.field(description="In how many groups and school years.")
     settings: list[PeopleMergeSetting] = strawberry.field(
         description="Settings that the kept person has not and the other one has."
     )
@@ -166,8 +179,7 @@ class PeopleMergePreview:
             ],
             membership_count=len(merge.parts),
             progress=[
-                PeopleMergeProgress(tenant_id=tenant_id, **joined._asdict())
-                for joined in found.progress[:LIST_CAP]
+                PeopleMergeProgress.of(tenant_id, joined) for joined in found.progress[:LIST_CAP]
             ],
             progress_count=len(found.progress),
             settings=[

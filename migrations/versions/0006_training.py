@@ -291,6 +291,9 @@ BEGIN{REFUSE_OTHERS}
     SELECT p_tenant_id, u.id, {", ".join(f"v.{name}" for name in SETTINGS[:-1])}, asker
     FROM unnest(p_user_ids) AS u (id)
     CROSS JOIN jsonb_populate_record(NULL::training_settings, asked) v
+    -- To take a setting away from whoever has none is nothing to be written.
+    WHERE jsonb_strip_nulls(asked) <> '{{}}' OR EXISTS (SELECT FROM training_settings o
+        WHERE o.tenant_id = p_tenant_id AND o.user_id = u.id)
     ORDER BY u.id
     ON CONFLICT (tenant_id, school_id, group_id, user_id) DO UPDATE SET
         {

@@ -44,7 +44,7 @@ ROWS = """
     INSERT INTO membership_spans (tenant_id, membership_id, source_id, is_primary)
         VALUES ($1, $2, 'e', false);
     INSERT INTO training_settings (tenant_id, user_id) VALUES ($1, $2);
-    INSERT INTO progress (tenant_id, user_id, group_id) VALUES ($1, $2, $2);
+    INSERT INTO progress (tenant_id, user_id, group_id, school_year) VALUES ($1, $2, $2, 2026);
     INSERT INTO integrations (tenant_id, id, provider, status)
         VALUES ($1, $2, 'ONEROSTER_CSV', 'ACTIVE');
     INSERT INTO integration_credentials (tenant_id, integration_id, sealed) VALUES ($1, $2, 'x');

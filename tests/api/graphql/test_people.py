@@ -82,8 +82,8 @@ async def two_people(world: World, superuser: asyncpg.Connection) -> tuple[UUID,
     await add_membership(superuser, tenant_id, merged, group_id)
     for user_id, lessons in ((kept, 2), (merged, 3)):
         await superuser.execute(
-            "INSERT INTO progress (tenant_id, user_id, group_id, lessons, seconds, best_speed)"
-            " VALUES ($1, $2, $3, $4, 60, 30)",
+            "INSERT INTO progress (tenant_id, user_id, group_id, school_year, lessons, seconds,"
+            " best_speed) VALUES ($1, $2, $3, 2026, $4, 60, 30)",
             tenant_id,
             user_id,
             group_id,
