@@ -34,9 +34,9 @@ class ErrandState(StrEnum):
 class Errand(TenantRow, Base):
     """`asked` is the input, `result` the answer once it is DONE.
 
-    A REFUSED one says why: `refused_code` is INVALID, CONFLICT or NOT_FOUND. `started_at` moves on
-    while a worker is at it, so that a dead worker's errand is known. `progress` is {done, total} of
-    one that takes long.
+    A REFUSED one says why: `refused_code` is INVALID, CONFLICT, NOT_FOUND or PROVIDER_MANAGED, of
+    which `result` names the provider. `started_at` moves on while a worker is at it, so that a
+    dead worker's errand is known. `progress` is {done, total} of one that takes long.
     """
 
     __tablename__ = "errands"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,13 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.clock import utc_now
 from domain.database import Database
 from domain.errands.models import Errand, ErrandKind, ErrandState
-from domain.errors import Conflict, DomainError, InvalidInput, NotFound
+from domain.errors import Conflict, DomainError, InvalidInput, NotFound, ProviderManaged
+from domain.identity.editing import edit_roster
 from domain.identity.merging import merge_people
 from domain.identity.unlinking import unlink_person
 from domain.identity.unmerging import undo_merge
 from domain.legacy.service import import_legacy
 from domain.logs import frames_of
 from domain.people.callers import Caller
+from domain.staffing.service import import_people
+from domain.training.bulk import LongTask, set_in_bulk
 
 Handler = Callable[[AsyncSession, UUID, Mapping[str, Any], Caller], Awaitable[dict[str, Any]]]
 """Given the tenant, what was asked and who asked. Raises DomainError, with nothing done."""
@@ -30,7 +34,15 @@ HANDLERS: dict[ErrandKind, Handler] = {
     ErrandKind.PEOPLE_MERGE: merge_people,
     ErrandKind.PEOPLE_MERGE_UNDO: undo_merge,
     ErrandKind.IDENTITY_UNLINK: unlink_person,
+    ErrandKind.ROSTER_EDIT: edit_roster,
+    ErrandKind.PEOPLE_IMPORT: import_people,
 }
+
+LongHandler = Callable[
+    [AsyncSession, UUID, Mapping[str, Any], Caller, LongTask], Awaitable[dict[str, Any]]
+]
+LONG_HANDLERS: dict[ErrandKind, LongHandler] = {ErrandKind.SETTINGS_BULK: set_in_bulk}
+"""The same for what takes long enough to say how far it is."""
 
 BEAT_SECONDS = 15.0
 """How often a worker says that it still runs an errand; after a minute's silence it is dead."""
@@ -103,8 +115,12 @@ async def _run(database: Database, tenant_id: UUID, errand_id: UUID) -> None:
         if errand.state is not ErrandState.RUNNING:
             return  # a worker that was taken for dead has run it after all
         asker = Caller(actor=errand.requested_by, name=errand.requested_by, tenant_id=tenant_id)
-        handler = HANDLERS[ErrandKind(errand.kind)]
-        result = await handler(session, tenant_id, errand.asked, asker)
+        kind = ErrandKind(errand.kind)
+        if long_handler := LONG_HANDLERS.get(kind):
+            task = LongTask(errand_id, partial(_tell, database, tenant_id, errand_id))
+            result = await long_handler(session, tenant_id, errand.asked, asker, task)
+        else:
+            result = await HANDLERS[kind](session, tenant_id, errand.asked, asker)
         await _finish(
             session,
             tenant_id,
@@ -113,6 +129,14 @@ async def _run(database: Database, tenant_id: UUID, errand_id: UUID) -> None:
             finished_at=utc_now(),
             result=result,
         )
+
+
+async def _tell(
+    database: Database, tenant_id: UUID, errand_id: UUID, done: int, total: int
+) -> None:
+    """In a transaction of its own, so that it is seen while the errand's goes on."""
+    async with database.transaction(tenant_id) as session:
+        await _finish(session, tenant_id, errand_id, progress={"done": done, "total": total})
 
 
 async def _take_turn(session: AsyncSession, tenant_id: UUID) -> bool:
@@ -145,11 +169,15 @@ async def _finish(
 
 async def _refuse(database: Database, tenant_id: UUID, errand_id: UUID, error: DomainError) -> None:
     field: str | None
+    values: dict[str, object] = {}
     match error:
         case InvalidInput():
             code, field = "INVALID", error.field
         case NotFound():
             code, field = "NOT_FOUND", None
+        case ProviderManaged():
+            code, field = "PROVIDER_MANAGED", error.field
+            values["result"] = {"provider": error.provider}
         case _:
             code, field = "CONFLICT", getattr(error, "field", None)
     async with database.transaction(tenant_id) as session:
@@ -162,4 +190,5 @@ async def _refuse(database: Database, tenant_id: UUID, errand_id: UUID, error: D
             refused_code=code,
             refused_field=field,
             message=str(error),
+            **values,
         )

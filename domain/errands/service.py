@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.database import Database
 from domain.errands.models import Errand, ErrandKind, ErrandState
-from domain.errors import Conflict, DomainError, InvalidInput, NotFound
+from domain.errors import Conflict, DomainError, InvalidInput, NotFound, ProviderManaged
 from domain.jobs import ERRAND, enqueue
 from domain.people.callers import Caller
 
@@ -59,13 +59,19 @@ async def wait_for_errand(
                 if found.state is ErrandState.DONE:
                     return dict(found.result or {})
                 if found.state is ErrandState.REFUSED:
-                    raise _refusal(found.refused_code, found.refused_field, found.message)
+                    raise _refusal(
+                        found.refused_code, found.refused_field, found.message, found.result
+                    )
                 await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:
         return None
 
 
-def _refusal(code: str, field: str | None, message: str) -> DomainError:
+def _refusal(
+    code: str, field: str | None, message: str, result: Mapping[str, Any] | None
+) -> DomainError:
+    if code == "PROVIDER_MANAGED" and result:
+        return ProviderManaged(message, field=field, provider=result["provider"])
     if code == "INVALID" and field:
         return InvalidInput(field, message)
     if code == "NOT_FOUND":
