@@ -15,7 +15,9 @@ from api.cli import (
     integrations,
     legacy,
     onboarding,
+    people_imports,
     role_maps,
+    rollover,
     run_acts,
     servers,
     sharing,
@@ -44,9 +46,12 @@ app.add_typer(role_maps.commands, name="role-map")
 app.add_typer(onboarding.commands, name="onboarding")
 app.add_typer(run_acts.commands, name="run")
 app.add_typer(holds.commands, name="hold")
+app.add_typer(rollover.commands, name="rollover")
 app.add_typer(tokens.commands, name="token")
 app.add_typer(exports.commands, name="export")
 app.add_typer(legacy.commands, name="legacy")
+app.add_typer(people_imports.admins, name="admins")
+app.add_typer(people_imports.staff, name="staff")
 
 
 def main() -> None:

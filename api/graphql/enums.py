@@ -221,6 +221,9 @@ describe(
     ROSTER_READ="Reading: `roster:read`.",
     SYNC_RUN="Starting syncs: `sync:run`.",
     TENANT_ADMIN="Administering tenants and their integrations: `tenant:admin`.",
+    PROGRESS_WRITE="Recording results: `progress:write`.",
+    TRAINING_READ="Reading effective settings and groups: `training:read`.",
+    TRAINING_WRITE="Choosing default groups and schools: `training:write`.",
 )
 describe(
     StepName,
@@ -304,6 +307,9 @@ describe(
     PEOPLE_MERGE="Making one person of two.",
     PEOPLE_MERGE_UNDO="Making two people of one again.",
     IDENTITY_UNLINK="Undoing a link that was wrong.",
+    SETTINGS_BULK="Setting the training settings of many people.",
+    PEOPLE_IMPORT="Taking over admins or staff from a file, or looking through it.",
+    ROSTER_EDIT="Adding and changing what no provider manages.",
 )
 describe(
     ErrandState,

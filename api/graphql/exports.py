@@ -1,4 +1,4 @@
-"""Exports: a one-time link to validation errors, or to what a run changed, as CSV."""
+"""Exports: a one-time link to validation errors, changes or imported people, as CSV."""
 
 from datetime import datetime
 from typing import Annotated
@@ -27,6 +27,8 @@ describe(
     "What is exported.",
     VALIDATION_ERRORS="Validation errors, a row for each.",
     SYNC_CHANGES="What a run changed, a row for each field; a create is one row.",
+    ADMINS="The imported admins, as the file that `adminsImport` takes.",
+    STAFF="The imported staff, as the file that `staffImport` takes.",
 )
 
 
@@ -63,15 +65,19 @@ class ExportCreatePayload:
     )
 
 
-def _choice(input: ExportCreateInput, tenant_id: UUID) -> ErrorChoice | ChangeChoice:
+def _choice(input: ExportCreateInput, tenant_id: UUID) -> ErrorChoice | ChangeChoice | None:
+    """Which rows; None: all of the kind."""
     of_changes = {"runId": input.run_id, "changeFilter": input.change_filter}
-    if input.kind is ExportKind.VALIDATION_ERRORS:
+    if input.kind is not ExportKind.SYNC_CHANGES:
         for name, given in of_changes.items():
             if given is not None:
                 raise InvalidInput(name, "This is for SYNC_CHANGES only.")
+    if input.kind is ExportKind.VALIDATION_ERRORS:
         return _errors(input.error_filter or ValidationErrorFilter())
     if input.error_filter is not None:
         raise InvalidInput("errorFilter", "This is for VALIDATION_ERRORS only.")
+    if input.kind is not ExportKind.SYNC_CHANGES:
+        return None
     found = find_id(input.run_id or "")
     if found is None or (found.code, found.tenant_id) != (SyncRun.type_code, tenant_id):
         raise InvalidInput("runId", "Name one of the tenant's runs.")
@@ -112,7 +118,7 @@ class ExportMutation:
                     session,
                     tenant_id=tenant_id,
                     kind=input.kind,
-                    choice=choice.as_json(),
+                    choice=choice.as_json() if choice else {},
                     caller=context.caller,
                     now=utc_now(),
                 )

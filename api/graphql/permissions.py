@@ -47,9 +47,27 @@ class MayRunSyncs(_Sentence):
     message = f"This needs a token with the scope {scope.value}."
 
 
+class MayRecordProgress(_Sentence):
+    scope = Scope.PROGRESS_WRITE
+    message = f"This needs a token with the scope {scope.value}."
+
+
 class MayAdminister(_Sentence):
     scope = Scope.TENANT_ADMIN
     message = f"This needs a token with the scope {scope.value}."
+
+
+class MayChoosePlaces(_Sentence):
+    """The training application does so for the person who chooses."""
+
+    message = (
+        f"This needs a token with the scope {Scope.TRAINING_WRITE.value}"
+        f" or {Scope.TENANT_ADMIN.value}."
+    )
+
+    @override
+    def allows(self, caller: Caller) -> bool:
+        return not caller.scopes.isdisjoint({Scope.TRAINING_WRITE, Scope.TENANT_ADMIN})
 
 
 class IsOperator(_Sentence):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -118,6 +119,21 @@ class PreflightLocalData:
     count: int = strawberry.field(description="How many of them have anything.")
 
 
+@strawberry.type(description="The turn of a school year by whose limits a preflight was judged.")
+class PreflightRollover:
+    rolls_on: date = strawberry.field(description="The first day of the school year.")
+    archive_percent: int = strawberry.field(
+        description="This percentage of the groups, people or memberships may be archived unasked."
+    )
+    update_percent: int = strawberry.field(
+        description="This percentage of them may be updated unasked."
+    )
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> "PreflightRollover":
+        return cls(**{**told, "rolls_on": date.fromisoformat(told["rolls_on"])})
+
+
 @strawberry.type(description="How many changes of a kind of record would wait for approval.")
 class PreflightHeld:
     record_type: RecordType = strawberry.field(description="The kind of record.")
@@ -219,6 +235,10 @@ class PreflightReport:
     local_data: list[PreflightLocalData] = strawberry.field(
         description="What happens to the settings and the progress that are here?"
     )
+    rollover: PreflightRollover | None = strawberry.field(
+        description="The turn of a school year by whose limits it was judged; null: by the usual "
+        "ones."
+    )
     would_hold: list[HoldReason] = strawberry.field(
         description="Why a part of it would wait for an administrator; empty: nothing would."
     )
@@ -276,6 +296,8 @@ class PreflightReport:
                 )
                 for each in report["local_data"]
             ],
+            # Reports from before there were rollovers do not say.
+            rollover=PreflightRollover.of(report["rollover"]) if report.get("rollover") else None,
             would_hold=[reason_of(tenant_id, reason) for reason in report["would_hold"]],
             held=[
                 PreflightHeld(record_type=kind, count=report["held"][kind])

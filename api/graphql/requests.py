@@ -12,7 +12,8 @@ from domain.database import Database
 from domain.people.callers import Caller
 from domain.people.tokens import find_caller
 
-MAX_BODY = 256 * 1024
+MAX_BODY = 1024 * 1024
+"""As much as the largest batch of results takes; see progressRecord."""
 BODY_SECONDS = 10
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"

@@ -1,9 +1,9 @@
-"""The roster: schools, terms, courses, groups, people and memberships. All of it is read-only."""
+"""The roster: schools, terms, courses, groups, people and memberships, and who manages them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, cast
 from uuid import UUID
 
 import strawberry
@@ -16,9 +16,32 @@ from typing_extensions import override
 from api.graphql.change_parts import TYPE_CODES, SyncChange
 from api.graphql.connection import Connection, NestedListing, connect_nested
 from api.graphql.context import Info
+from api.graphql.default_places import (
+    DefaultGroup,
+    DefaultSchool,
+    default_group_of,
+    default_school_of,
+)
+from api.graphql.eligibility_parts import (
+    ELIGIBLE,
+    UserEligibility,
+    eligibility_of,
+    is_eligible_of,
+)
 from api.graphql.history import history_of
-from api.graphql.node import Node, load
+from api.graphql.loaders import Loaded
+from api.graphql.managed import MANAGED, ManagedFields, managed_by_of
+from api.graphql.node import ById, Node, any_of, load, loaded
 from api.graphql.pages import PageArguments, Paged, Sorting
+from api.graphql.progress import Progress, ProgressCarry, carries_of, progress_of
+from api.graphql.progress_summary import ProgressSummary, progress_summary_of
+from api.graphql.rostered import Course, Rostered, Term, terms_by_source_id
+from api.graphql.settings_parts import (
+    EffectiveTrainingSettings,
+    settings_of,
+    settings_of_user,
+)
+from api.graphql.spans import MembershipSpan, spans_of_memberships
 from domain.integrations.models import Integration, IntegrationStatus
 from domain.roster import models
 from domain.roster.models import Origin
@@ -26,24 +49,6 @@ from domain.roster.records import MembershipRole, RecordType, Role
 
 LIST_CAP = 100
 """How many objects a plain list has at most; what may be longer is a connection as well."""
-
-
-@strawberry.interface(description="What a sync may create, change, archive and restore.")
-class Rostered(Node):
-    origin: Origin = strawberry.field(
-        description="Where it comes from; a sync touches only what the provider shares."
-    )
-    source_id: str | None = strawberry.field(description="The provider's own id of it.")
-    archived_at: datetime | None = strawberry.field(
-        description="When it was archived; null while it is live. Nothing is ever erased."
-    )
-
-    @strawberry.field(
-        description="What syncs did to it, the latest first; its creation is the last.",
-        extensions=[Paged()],
-    )
-    async def changes(self, info: Info, page: PageArguments) -> Connection[SyncChange]:
-        return await history_of(info, self, page)
 
 
 @strawberry.type(description="A school.")
@@ -56,36 +61,13 @@ class School(Rostered):
         description="The name shown at sign-in, where it is another."
     )
     number: str | None = strawberry.field(description="The district's or state's number of it.")
-
-
-@strawberry.type(description="A term, a semester or a school year.")
-class Term(Rostered):
-    type_code: ClassVar[str] = TYPE_CODES[RecordType.TERM]
-    row: ClassVar[type[Any]] = models.Term
-
-    name: str = strawberry.field(description="The name that the provider gives.")
-    kind: str = strawberry.field(description="The provider's word for its kind.")
-    starts_on: date | None = strawberry.field(description="Its first day.")
-    ends_on: date | None = strawberry.field(description="The first day after it.")
-
-
-@strawberry.type(description="A subject that is taught; groups are its classes.")
-class Course(Rostered):
-    type_code: ClassVar[str] = TYPE_CODES[RecordType.COURSE]
-    row: ClassVar[type[Any]] = models.Course
-
-    name: str = strawberry.field(description="The name that the provider gives.")
-    code: str | None = strawberry.field(description="The district's code for it.")
-    subjects: list[str] = strawberry.field(description="Its subjects, in the provider's words.")
-
-
-@strawberry.type(description="One stay of a person in a group: the provider's enrollment.")
-class MembershipSpan:
-    source_id: str = strawberry.field(description="The provider's id of the enrollment.")
-    begins_on: date | None = strawberry.field(description="Its first day.")
-    ends_on: date | None = strawberry.field(description="The first day after it.")
-    is_primary: bool = strawberry.field(
-        description="Whether the provider names the person first for this group."
+    training_settings: EffectiveTrainingSettings = strawberry.field(
+        resolver=settings_of,
+        graphql_type=EffectiveTrainingSettings,
+        description="The training settings that count in it.",
+    )
+    progress_summary: ProgressSummary = strawberry.field(
+        resolver=progress_summary_of, description="How its students are doing in a school year."
     )
 
 
@@ -163,6 +145,20 @@ class Group(Rostered):
     course_id: Private[UUID | None]
     term_source_ids: Private[list[str]]
 
+    progress: Connection[Progress] = strawberry.field(
+        resolver=progress_of,
+        description="What was earned in it, the latest school year first.",
+        extensions=[Paged()],
+    )
+    training_settings: EffectiveTrainingSettings = strawberry.field(
+        resolver=settings_of,
+        graphql_type=EffectiveTrainingSettings,
+        description="The training settings that count in it.",
+    )
+    progress_summary: ProgressSummary = strawberry.field(
+        resolver=progress_summary_of, description="How its students are doing in a school year."
+    )
+
     @classmethod
     @override
     def columns(cls) -> list[Any]:
@@ -183,9 +179,9 @@ class Group(Rostered):
     def derive(cls, row: Any) -> Mapping[str, Any]:
         return {"visible_on": row.visible_on}
 
-    @strawberry.field(description="The school that it belongs to.")
-    async def school(self, info: Info) -> School | None:
-        return await load(info, School, self.tenant_id, self.school_id)
+    @strawberry.field(graphql_type=School | None, description="The school that it belongs to.")
+    def school(self, info: Info) -> Loaded[School | None]:
+        return loaded(info, School, self.tenant_id, self.school_id)
 
     @strawberry.field(description="The course that it is a class of.")
     async def course(self, info: Info) -> Course | None:
@@ -234,29 +230,61 @@ class User(Rostered):
         description="Whether the provider lets the person sign in anywhere."
     )
     is_eligible: bool = strawberry.field(
-        description="Whether the person may use the product. A student who is not eligible is "
-        "rostered, takes no licence and cannot sign in."
+        resolver=is_eligible_of,
+        description="Whether the person may use the product, whoever says so. A student who is "
+        "not eligible is rostered, takes no licence and cannot sign in.",
+    )
+    eligibility: UserEligibility | None = strawberry.field(
+        resolver=eligibility_of, description=ELIGIBLE
     )
 
-    @strawberry.field(description="The first of the person's schools.")
-    async def school(self, info: Info) -> School | None:
-        schools = await info.context.loaders.of(schools_of_users).load((self.tenant_id, self.key))
-        return schools[0] if schools else None
+    @strawberry.field(graphql_type=School | None, description="The first of the person's schools.")
+    def school(self, info: Info) -> Loaded[School | None]:
+        found = info.context.loaders.of(schools_of_users).load((self.tenant_id, self.key))
+        return Loaded(found, lambda schools: schools[0] if schools else None)
 
     @strawberry.field(
-        description=f"The person's schools, at most {LIST_CAP}; the primary one is the first."
+        graphql_type=list[School],
+        description=f"The person's schools, at most {LIST_CAP}; the primary one is the first.",
     )
-    async def schools(self, info: Info) -> list[School]:
-        return (
-            await info.context.loaders.of(schools_of_users).load((self.tenant_id, self.key)) or []
-        )
+    def schools(self, info: Info) -> Loaded[list[School]]:
+        found = info.context.loaders.of(schools_of_users).load((self.tenant_id, self.key))
+        return Loaded(found, lambda schools: schools or [])
 
     @strawberry.field(
+        graphql_type=list[Group],
         description="The live groups that the person is in, by name, "
-        f"at most {LIST_CAP}; `memberships` has them all."
+        f"at most {LIST_CAP}; `memberships` has them all.",
     )
-    async def groups(self, info: Info) -> list[Group]:
-        return await info.context.loaders.of(groups_of_users).load((self.tenant_id, self.key)) or []
+    def groups(self, info: Info) -> Loaded[list[Group]]:
+        found = info.context.loaders.of(groups_of_users).load((self.tenant_id, self.key))
+        return Loaded(found, lambda groups: groups or [])
+
+    default_group: DefaultGroup = strawberry.field(
+        resolver=default_group_of, description="The group that the person lands in."
+    )
+    default_school: DefaultSchool = strawberry.field(
+        resolver=default_school_of, description="The school that the person lands in."
+    )
+
+    progress: Connection[Progress] = strawberry.field(
+        resolver=progress_of,
+        description="What the person has earned in which groups, the latest school year first.",
+        extensions=[Paged()],
+    )
+    progress_carries: Connection[ProgressCarry] = strawberry.field(
+        resolver=carries_of,
+        description="What of it was carried from group to group, the latest first.",
+        extensions=[Paged()],
+    )
+    training_settings: EffectiveTrainingSettings = strawberry.field(
+        resolver=settings_of_user,
+        graphql_type=EffectiveTrainingSettings,
+        description="The training settings that count for the person.",
+    )
+    progress_summary: ProgressSummary = strawberry.field(
+        resolver=progress_summary_of, description="How the person is doing in a school year."
+    )
 
     @strawberry.field(description="What the person is in which groups.", extensions=[Paged()])
     async def memberships(
@@ -279,6 +307,7 @@ class Membership(Node):
     archived_at: datetime | None = strawberry.field(
         description="When it was archived; null while it is live."
     )
+    managed_by: list[ManagedFields] = strawberry.field(resolver=managed_by_of, description=MANAGED)
     user_id: Private[UUID]
     group_id: Private[UUID]
 
@@ -303,16 +332,6 @@ class Membership(Node):
         return await info.context.loaders.of(spans_of_memberships).load(key) or []
 
 
-async def terms_by_source_id(
-    session: AsyncSession, tenant_id: UUID, source_ids: Sequence[str]
-) -> Mapping[str, Term]:
-    row = models.Term
-    rows = await session.execute(
-        select(*Term.columns()).where(row.tenant_id == tenant_id, row.source_id.in_(source_ids))
-    )
-    return {found.source_id: Term.of(found) for found in rows}
-
-
 async def schools_of_users(
     session: AsyncSession, tenant_id: UUID, user_ids: Sequence[UUID]
 ) -> Mapping[UUID, list[School]]:
@@ -320,7 +339,7 @@ async def schools_of_users(
     rows = await session.execute(
         select(link.user_id, *School.columns())
         .join(row, (row.tenant_id == link.tenant_id) & (row.id == link.school_id))
-        .where(link.tenant_id == tenant_id, link.user_id.in_(user_ids))
+        .where(link.tenant_id == tenant_id, link.user_id == any_of(user_ids))
         .order_by(link.user_id, link.position, row.id)
     )
     schools: dict[UUID, list[School]] = {}
@@ -334,46 +353,26 @@ async def groups_of_users(
 ) -> Mapping[UUID, list[Group]]:
     """A person who is in a group with two roles has it once."""
     link, row = models.Membership, models.Group
+    number = func.row_number().over(partition_by=link.user_id, order_by=(row.name, row.id))
     numbered = (
-        select(
-            link.user_id,
-            link.group_id,
-            func.row_number()
-            .over(partition_by=link.user_id, order_by=(row.name, link.group_id))
-            .label("number"),
-        )
+        select(link.user_id, link.group_id, number.label("number"))
         .join(row, (row.tenant_id == link.tenant_id) & (row.id == link.group_id))
-        .where(link.tenant_id == tenant_id, link.user_id.in_(user_ids))
+        .where(link.tenant_id == tenant_id, link.user_id == any_of(user_ids))
         .where(link.archived_at.is_(None), row.archived_at.is_(None))
-        .group_by(link.user_id, link.group_id, row.name)
+        .group_by(link.user_id, link.group_id, row.name, row.id)
         .subquery()
     )
-    rows = await session.execute(
-        select(numbered.c.user_id, *Group.columns())
-        .join(row, row.id == numbered.c.group_id)
-        .where(row.tenant_id == tenant_id, numbered.c.number <= LIST_CAP)
+    pairs = await session.execute(
+        select(numbered.c.user_id, numbered.c.group_id)
+        .where(numbered.c.number <= LIST_CAP)
         .order_by(numbered.c.user_id, numbered.c.number)
     )
-    groups: dict[UUID, list[Group]] = {}
-    for found in rows:
-        groups.setdefault(found.user_id, []).append(Group.of(found))
-    return groups
-
-
-async def spans_of_memberships(
-    session: AsyncSession, tenant_id: UUID, membership_ids: Sequence[UUID]
-) -> Mapping[UUID, list[MembershipSpan]]:
-    row = models.MembershipSpan
-    rows = await session.execute(
-        select(row.membership_id, row.source_id, row.begins_on, row.ends_on, row.is_primary)
-        .where(row.tenant_id == tenant_id, row.membership_id.in_(membership_ids))
-        .order_by(row.membership_id, row.begins_on, row.source_id)
-    )
-    spans: dict[UUID, list[MembershipSpan]] = {}
-    for membership_id, source_id, begins_on, ends_on, is_primary in rows:
-        spans.setdefault(membership_id, []).append(
-            MembershipSpan(
-                source_id=source_id, begins_on=begins_on, ends_on=ends_on, is_primary=is_primary
-            )
-        )
-    return spans
+    wanted: dict[UUID, list[UUID]] = {}
+    for user_id, group_id in pairs:
+        wanted.setdefault(user_id, []).append(group_id)
+    ids = list({group_id for group_ids in wanted.values() for group_id in group_ids})
+    found = await ById(Group)(session, tenant_id, ids)
+    return {
+        user_id: [cast("Group", found[group_id]) for group_id in group_ids]
+        for user_id, group_ids in wanted.items()
+    }

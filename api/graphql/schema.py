@@ -4,6 +4,8 @@ import graphql
 import strawberry
 from graphql import GraphQLSchema, lexicographic_sort_schema
 
+from api.graphql.defaults import DefaultPlaceMutation
+from api.graphql.eligibility import EligibilityMutation
 from api.graphql.existing_accounts import ExistingAccountsMutation
 from api.graphql.exports import ExportMutation
 from api.graphql.hold_acts import HoldMutation
@@ -15,20 +17,26 @@ from api.graphql.matches import MatchMutation
 from api.graphql.onboarding import OnboardingQuery
 from api.graphql.onboarding_steps import OnboardingMutation
 from api.graphql.people import PeopleMutation
+from api.graphql.people_imports import PeopleImportMutation
+from api.graphql.progress_carry import ProgressCarryMutation
+from api.graphql.progress_record import ProgressRecordMutation
 from api.graphql.requirements import RequirementMutation
 from api.graphql.revalidation import RevalidationMutation
 from api.graphql.role_map import RoleMapMutation
+from api.graphql.rollovers import RolloverMutation
+from api.graphql.roster_edits import RosterEditMutation
 from api.graphql.run_acts import RunActsMutation
 from api.graphql.sharing import SharingMutation
 from api.graphql.syncs import SyncMutation, SyncQuery
 from api.graphql.tenant_changes import TenantMutation
 from api.graphql.tenants import TenantQuery
+from api.graphql.training_settings import TrainingSettingsMutation, TrainingSettingsQuery
 from api.graphql.uploads import UploadMutation
 from api.graphql.validation_acts import ValidationMutation
 
 
 @strawberry.type(description="What can be asked.")
-class Query(TenantQuery, SyncQuery, OnboardingQuery):
+class Query(TenantQuery, SyncQuery, OnboardingQuery, TrainingSettingsQuery):
     pass
 
 
@@ -49,10 +57,18 @@ class Mutation(
     RevalidationMutation,
     HoldMutation,
     HoldLimitMutation,
+    RolloverMutation,
     ExportMutation,
     PeopleMutation,
+    RosterEditMutation,
+    EligibilityMutation,
     UploadMutation,
     LegacyImportMutation,
+    ProgressRecordMutation,
+    ProgressCarryMutation,
+    PeopleImportMutation,
+    DefaultPlaceMutation,
+    TrainingSettingsMutation,
 ):
     pass
 

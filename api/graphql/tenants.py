@@ -20,6 +20,8 @@ from api.graphql.onboarding_steps import Onboarding, find_onboarding
 from api.graphql.pages import PageArguments, Paged
 from api.graphql.people import PeopleMerge, people_merges
 from api.graphql.permissions import IsSignedIn, MayReadRosters
+from api.graphql.progress_summary import ProgressSummary, progress_summary_of
+from api.graphql.rollovers import LISTED, SchoolYear, YearRollover, rollovers_of, school_year_of
 from api.graphql.roster import Group, School, User
 from api.graphql.roster_lists import (
     GroupFilter,
@@ -29,6 +31,7 @@ from api.graphql.roster_lists import (
     UserFilter,
     UserOrder,
 )
+from api.graphql.settings_parts import EffectiveTrainingSettings, settings_of
 from api.graphql.summaries import SubscriptionSummary, summaries_of_tenants
 from api.graphql.syncs import SyncRun, SyncRunFilter, SyncRunOrder, sync_runs
 from api.graphql.tenant_lists import TenantFilter, TenantOrder, columns_of, tenants
@@ -99,6 +102,28 @@ class Tenant(Node):
     )
     async def onboarding(self, info: Info) -> Onboarding:
         return await find_onboarding(info, self.key)
+
+    @strawberry.field(
+        description="The school year that is under way.", permission_classes=[MayReadRosters]
+    )
+    async def school_year(self, info: Info) -> SchoolYear:
+        return await school_year_of(info, self.key, self.time_zone)
+
+    @strawberry.field(description=LISTED, permission_classes=[MayReadRosters])
+    async def year_rollovers(self, info: Info) -> list[YearRollover]:
+        return await rollovers_of(info, self.key, self.time_zone)
+
+    training_settings: EffectiveTrainingSettings = strawberry.field(
+        resolver=settings_of,
+        graphql_type=EffectiveTrainingSettings,
+        description="The training settings that count where nothing nearer is set.",
+        permission_classes=[MayReadRosters],
+    )
+    progress_summary: ProgressSummary = strawberry.field(
+        resolver=progress_summary_of,
+        description="How its students are doing in a school year.",
+        permission_classes=[MayReadRosters],
+    )
 
     @strawberry.field(
         description="Its sync runs, the latest first unless ordered otherwise.",

@@ -57,6 +57,10 @@ COMMANDS = (
     "hold show",
     "hold approve",
     "hold discard",
+    "rollover set",
+    "rollover show",
+    "rollover cancel",
+    "rollover preflight",
     "run cancel",
     "run revert",
     "token create",
@@ -64,6 +68,12 @@ COMMANDS = (
     "export changes",
     "legacy import",
     "legacy template",
+    "admins import",
+    "admins template",
+    "admins export",
+    "staff import",
+    "staff template",
+    "staff export",
 )
 
 

@@ -94,7 +94,7 @@ def test_every_connection_is_bounded() -> None:
         for owner, name, field in FIELDS
         if get_named_type(field.type).name.endswith("Connection")
     ]
-    assert len(connections) == 21
+    assert len(connections) == 24
     for owner, name, field in connections:
         assert {"first", "after", "last", "before"} <= set(field.args), f"{owner}.{name}"
         assert isinstance(field.type, GraphQLNonNull)
@@ -110,7 +110,7 @@ def test_a_node_copies_only_attributes_of_its_row() -> None:
     direct: list[type[Node]] = Node.__subclasses__()
     nodes = [*direct, *(node for base in direct for node in base.__subclasses__())]
     concrete = [node for node in nodes if "type_code" in node.__dict__]
-    assert len(concrete) == 13
+    assert len(concrete) == 14
     for node in concrete:
         attributes = set(node.row.__mapper__.attrs.keys())
         assert {*node.copied(), *node.sources} <= attributes, node.__name__
@@ -126,9 +126,14 @@ def test_lists_of_inputs_are_enumerations_or_bounded_where_they_are_read() -> No
     }
     assert lists == {
         "EligibilityInput.values",
+        "EligibilitySetInput.userIds",
         "ExistingAccountsSetInput.matchKeys",
         "ExpectationsSetInput.classes",
         "ExpectationsSetInput.schools",
+        "GroupCreateInput.grades",
+        "GroupCreateInput.subjects",
+        "GroupUpdateInput.grades",
+        "GroupUpdateInput.subjects",
         "HoldLimitsSetInput.limits",
         "LicencesSetInput.schoolIds",
         "OneRosterInput.scopes",
@@ -136,9 +141,20 @@ def test_lists_of_inputs_are_enumerations_or_bounded_where_they_are_read() -> No
         "RequirementsSetInput.requirements",
         "RoleMapSetInput.entries",
         "SharingRuleInput.values",
+        "ProgressCarryOverInput.userIds",
+        "ProgressCarryUndoInput.carryIds",
+        "ProgressRecordInput.events",
         "SharingRulesPreviewInput.rules",
         "SharingRulesSetInput.rules",
         "SyncRunFilter.state",
+        "TrainingSettingsFilter.roles",
+        "TrainingSettingsResetInput.fields",
+        "UserCreateInput.grades",
+        "UserCreateInput.roles",
+        "UserCreateInput.schoolIds",
+        "UserUpdateInput.grades",
+        "UserUpdateInput.roles",
+        "UserUpdateInput.schoolIds",
         "ValidationErrorAcceptInput.ids",
         "ValidationErrorFilter.code",
         "ValidationErrorFilter.severity",

@@ -173,8 +173,8 @@ async def the_accounts_are_classlinks_now(office: Office, old: Any) -> None:
 async def a_move_between_groups_keeps_progress(office: Office, tmp_path: Path) -> None:
     """The page warns that it is lost: here it is not."""
     await office.see.execute(
-        "INSERT INTO progress (tenant_id, user_id, group_id, lessons)"
-        " SELECT u.tenant_id, u.id, g.id, 11 FROM users u JOIN groups g USING (tenant_id)"
+        "INSERT INTO progress (tenant_id, user_id, group_id, school_year, lessons)"
+        " SELECT u.tenant_id, u.id, g.id, 2026, 11 FROM users u JOIN groups g USING (tenant_id)"
         " WHERE u.source_id = 's-zoe' AND g.source_id = 'c1'"
     )
     earned = await office.rows(LOCAL)

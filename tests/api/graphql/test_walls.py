@@ -76,8 +76,29 @@ MUTATIONS = {
     "input: {tenantId: $id, limits: []}) { userErrors { field code message } } }",
     "LegacyImportInput.tenantId": "mutation ($id: ID!) { found: legacyImport("
     "input: {tenantId: $id, uploadId: $id}) { userErrors { field code message } } }",
+    "AdminsImportInput.tenantId": "mutation ($id: ID!) { found: adminsImport("
+    "input: {tenantId: $id, uploadId: $id}) { userErrors { field code message } } }",
+    "StaffImportInput.tenantId": "mutation ($id: ID!) { found: staffImport("
+    "input: {tenantId: $id, uploadId: $id}) { userErrors { field code message } } }",
     "RequirementsSetInput.tenantId": "mutation ($id: ID!) { found: requirementsSet("
     "input: {tenantId: $id, requirements: []}) { userErrors { field code message } } }",
+    "YearRolloverSetInput.tenantId": "mutation ($id: ID!) { found: yearRolloverSet("
+    'input: {tenantId: $id, rollsOn: "2026-08-20"}) { userErrors { field code message } } }',
+    "YearRolloverCancelInput.tenantId": "mutation ($id: ID!) { found: yearRolloverCancel("
+    'input: {tenantId: $id, rollsOn: "2026-08-20"}) { userErrors { field code message } } }',
+    "YearRolloverPreflightInput.tenantId": "mutation ($id: ID!) { found: yearRolloverPreflight("
+    "input: {tenantId: $id}) { userErrors { field code message } } }",
+    "UserCreateInput.tenantId": "mutation ($id: ID!) { found: userCreate(input: {tenantId: $id,"
+    ' username: "x", givenName: "X", familyName: "X", roles: [STUDENT]}) {'
+    " userErrors { field code message } } }",
+    "EligibilitySetInput.tenantId": "mutation ($id: ID!) { found: eligibilitySet("
+    'input: {tenantId: $id, isEligible: true, filter: {grade: "03"}}) {'
+    " userErrors { field code message } } }",
+    "ProgressRecordInput.tenantId": "mutation ($id: ID!) { found: progressRecord("
+    "input: {tenantId: $id, events: []}) { userErrors { field code message } } }",
+    "TrainingSettingsSetBulkInput.tenantId": "mutation ($id: ID!) { found:"
+    " trainingSettingsSetBulk(input: {tenantId: $id, speedTarget: 30, filter: {}}) {"
+    " userErrors { field code message } } }",
     "UploadCreateInput.tenantId": "mutation ($id: ID!) { found: uploadCreate("
     "input: {tenantId: $id, purpose: LEGACY_IMPORT}) { userErrors { field code message } } }",
     "ValidationErrorsRevalidateInput.tenantId": "mutation ($id: ID!) { found:"
@@ -91,13 +112,46 @@ INNER = {
     "LicencesSetInput.schoolIds",
     "MatchCandidateResolveInput.matchCandidateId",
     "MatchCandidateResolveInput.userId",
+    "DefaultGroupSetInput.userId",
+    "DefaultGroupSetInput.groupId",
+    "DefaultSchoolSetInput.userId",
+    "DefaultSchoolSetInput.schoolId",
     "SyncRunUserInput.id",
     "ExportCreateInput.runId",
+    "EligibilityFilter.groupId",
+    "EligibilityFilter.schoolId",
+    "EligibilitySetInput.userId",
+    "EligibilitySetInput.userIds",
+    "GroupCreateInput.schoolId",
+    "GroupUpdateInput.groupId",
+    "GroupUpdateInput.schoolId",
     "IdentityUnlinkInput.userId",
+    "MembershipArchiveInput.membershipId",
+    "MembershipCreateInput.groupId",
+    "MembershipCreateInput.userId",
+    "SchoolUpdateInput.schoolId",
+    "TrainingSettingsFilter.groupId",
+    "TrainingSettingsFilter.schoolId",
+    "TrainingSettingsResetInput.id",
+    "TrainingSettingsSetInput.id",
+    "User.trainingSettings",
+    "UserArchiveInput.userId",
+    "UserCreateInput.schoolIds",
+    "UserRestoreInput.userId",
+    "UserUpdateInput.schoolIds",
+    "UserUpdateInput.userId",
+    "AdminsImportInput.uploadId",
     "LegacyImportInput.uploadId",
+    "StaffImportInput.uploadId",
     "PeopleMergeInput.keptId",
     "PeopleMergeInput.mergedId",
     "PeopleMergeUndoInput.mergeId",
+    "ProgressCarryOverInput.fromGroupId",
+    "ProgressCarryOverInput.toGroupId",
+    "ProgressCarryOverInput.userIds",
+    "ProgressCarryUndoInput.carryIds",
+    "ProgressEventInput.groupId",
+    "ProgressEventInput.userId",
     "SyncRunApproveInput.syncRunId",
     "SyncRunCancelInput.syncRunId",
     "SyncRunDiscardInput.syncRunId",
@@ -330,6 +384,10 @@ ASKED = {
         MUTATIONS["ExpectationsSetInput.tenantId"],
         'mutation { tenantCreate(input: {slug: "new", name: "New"}) { tenant { id } } }',
     ],
+    Scope.PROGRESS_WRITE: [MUTATIONS["ProgressRecordInput.tenantId"]],
+    # What may be done with one of several scopes, or over HTTP alone, is tried in its own tests.
+    Scope.TRAINING_READ: [],
+    Scope.TRAINING_WRITE: [],
 }
 
 
