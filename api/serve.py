@@ -13,6 +13,7 @@ import uvloop
 
 from api.app import create_app
 from api.signals import stop_on_signals
+from domain.collector import calm_collector
 from domain.database import DatabaseRole
 from domain.logs import configure_logs
 from domain.providers.hosts import Hosts
@@ -30,6 +31,7 @@ def serve(
     environment: Environment,
 ) -> None:
     """Until a signal ends it."""
+    calm_collector()
     with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(opening, listener, environment))
 

@@ -1,7 +1,6 @@
 """The worker process: `python -m worker.main`, started by `homerow worker` and `homerow up`."""
 
 import asyncio
-import gc
 import json
 import sys
 from datetime import timedelta
@@ -10,6 +9,7 @@ import structlog
 from arq import cron
 from arq.worker import Worker, func
 
+from domain.collector import calm_collector
 from domain.database import DatabaseRole
 from domain.jobs import CHECK, ERRAND, WAKE
 from domain.logs import configure_logs
@@ -93,16 +93,6 @@ async def run(settings: Settings) -> None:
         log.info("worker_started")
         kept = timedelta(days=settings.retention_days)
         await create_worker(resources, kept=kept).async_run()
-
-
-def calm_collector() -> None:
-    """Spare the collector most of its work: a fetch makes millions of records without cycles.
-
-    What is loaded by now stays and is not looked through again; new objects are looked through
-    once in a hundred thousand instead of once in seven hundred.
-    """
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
 
 
 def main() -> None:

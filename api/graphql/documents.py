@@ -12,8 +12,10 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     OperationDefinitionNode,
+    OperationType,
     StringValueNode,
     Visitor,
+    get_operation_ast,
     parse,
     specified_rules,
     validate,
@@ -38,6 +40,10 @@ class Document:
     def __init__(self, node: DocumentNode) -> None:
         self.node = node
         self.is_cheap = self._cost(None, None) <= MAX_COST
+
+    def is_query(self, operation_name: str | None) -> bool:
+        operation = get_operation_ast(self.node, operation_name)
+        return operation is not None and operation.operation is OperationType.QUERY
 
     def check_cost(self, operation_name: str | None, variables: Mapping[str, Any]) -> None:
         """Raises Refused. Most documents are cheap whatever their variables are."""

@@ -5,8 +5,9 @@ transaction of its own, because row-level security shows one tenant at a time.
 """
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Generator, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,6 +20,18 @@ V = TypeVar("V")
 
 Batch = Callable[[AsyncSession, UUID, Sequence[K]], Awaitable[Mapping[K, V]]]
 """What is found, by id. Ids without a row are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[V]):
+    """What a field with many objects gives instead of being `async`: one wait does for all."""
+
+    found: Awaitable[Any]
+    then: Callable[[Any], V] | None = None
+
+    def __await__(self) -> Generator[Any, None, V]:
+        found = yield from self.found.__await__()
+        return self.then(found) if self.then else found
 
 
 class Loaders:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from inspect import isawaitable
 from typing import Any, TypeGuard, cast
 
@@ -17,11 +18,12 @@ from strawberry.http.ides import get_graphql_ide_html
 
 from api.graphql.context import Context
 from api.graphql.cursors import CursorSigner
-from api.graphql.documents import Documents
+from api.graphql.documents import Document, Documents
 from api.graphql.errors import MASK, OF_DOCUMENTS, ErrorCode, Refused, log_failure, present
+from api.graphql.executing import Executor, QueryExecutor, Unusual
 from api.graphql.loaders import Loaders
 from api.graphql.requests import Operation, answer_form, authenticate, read_operation
-from api.graphql.schema import core, schema
+from api.graphql.schema import core
 from api.providers import platform_of
 from domain.clock import new_id
 from domain.people.callers import Caller
@@ -100,26 +102,20 @@ class GraphQLView:
         resources = self._resources
         try:
             async with asyncio.timeout(self._seconds) as deadline:
-                result = execute(
-                    core,
-                    document.node,
-                    context_value=Context(
-                        caller=caller,
-                        database=resources.database,
-                        loaders=Loaders(resources.database),
-                        keys=resources.keys,
-                        cursors=self._cursors,
-                        platform=self._platform,
-                        deadline=deadline,
-                        request_id=request_id,
-                    ),
-                    variable_values=operation.variables,
-                    operation_name=operation.name,
-                    executor_class=schema.execution_context_class,
-                    is_awaitable=_is_awaitable,
-                    hide_suggestions=True,
+                context = Context(
+                    caller=caller,
+                    database=resources.database,
+                    loaders=Loaders(resources.database),
+                    keys=resources.keys,
+                    cursors=self._cursors,
+                    platform=self._platform,
+                    deadline=deadline,
+                    request_id=request_id,
                 )
-                return await result if isawaitable(result) else result
+                if document.is_query(operation.name):
+                    with suppress(Unusual):
+                        return await _run(QueryExecutor, document, operation, context)
+                return await _run(Executor, document, operation, context)
         except TimeoutError:
             raise Refused(
                 503, ErrorCode.TIMEOUT, f"This took longer than {self._seconds} seconds."
@@ -130,3 +126,19 @@ class GraphQLView:
         if self._has_page and "text/html" in request.headers.get("accept", ""):
             return HTMLResponse(get_graphql_ide_html(graphql_ide="graphiql"))
         return Response(status_code=405, headers={"Allow": "POST"})
+
+
+async def _run(
+    executor: type[Executor], document: Document, operation: Operation, context: Context
+) -> ExecutionResult:
+    result = execute(
+        core,
+        document.node,
+        context_value=context,
+        variable_values=operation.variables,
+        operation_name=operation.name,
+        executor_class=executor,
+        is_awaitable=_is_awaitable,
+        hide_suggestions=True,
+    )
+    return await result if isawaitable(result) else result

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks`: how fast a sync is, as multiples of the least it could cost."""
+"""`python -m tests.benchmarks`: how fast syncs and lists are, as multiples of the least cost."""
 
 import argparse
 import asyncio
@@ -11,6 +11,7 @@ from typing import NamedTuple
 from api.local import LocalServers, servers
 from domain.clock import utc_now
 from tests.benchmarks.districts import first_night_of, nights_of
+from tests.benchmarks.lists import Listed, measure_lists
 from tests.benchmarks.machine import describe_machine
 from tests.benchmarks.nights import measure
 from tests.benchmarks.places import PAGE, RESULTS, ROOT
@@ -37,6 +38,9 @@ class Pulling(NamedTuple):
 
 PULLS = Pulling(94_000, 3)
 QUICK_PULLS = Pulling(9_400, 1)
+LIST_STUDENTS = 13_000
+PAGES = 100
+QUICK_PAGES = 20
 
 
 def main() -> None:
@@ -52,6 +56,9 @@ def main() -> None:
         choices=[*(way.name for way in Way), "none", "all"],
         default="all",
         help="the provider that is pulled from",
+    )
+    parser.add_argument(
+        "--lists", choices=["none", "all"], default="all", help="pages of users by the API"
     )
     parser.add_argument("--quick", action="store_true", help="small districts, everything once")
     parser.add_argument("--write-docs", action="store_true", help=f"the tables into {PAGE.name}")
@@ -77,8 +84,16 @@ async def _measure_all(wanted: argparse.Namespace) -> Results:
         say(str(machine))
         measured = [await _measure_size(local, size) for size in _sizes(wanted)]
         pulled = await _measure_pulls(local, wanted)
+        listed = await _measure_lists(local, wanted)
     command = " ".join(["python -m tests.benchmarks", *sys.argv[1:]])
-    return Results(at=at, command=command, machine=machine, measured=measured, pulled=pulled)
+    return Results(
+        at=at,
+        command=command,
+        machine=machine,
+        measured=measured,
+        pulled=pulled,
+        listed=listed,
+    )
 
 
 def _sizes(wanted: argparse.Namespace) -> Sequence[Size]:
@@ -103,6 +118,16 @@ async def _measure_pulls(local: LocalServers, wanted: argparse.Namespace) -> Seq
     package = first_night_of(students)
     async with open_bench(local, "pulls") as bench:
         return await measure_pulls(bench, package, ways=ways, repetitions=repetitions)
+
+
+async def _measure_lists(local: LocalServers, wanted: argparse.Namespace) -> Sequence[Listed]:
+    if wanted.lists == "none":
+        return []
+    say(f"lists: a district of {LIST_STUDENTS:,} students")
+    package = first_night_of(LIST_STUDENTS)
+    async with open_bench(local, "lists") as bench:
+        repetitions = QUICK_PAGES if wanted.quick else PAGES
+        return await measure_lists(bench, package, repetitions=repetitions)
 
 
 main()

@@ -16,6 +16,7 @@ from typing import Any, get_type_hints
 import asyncpg
 
 from domain.clock import utc_now
+from domain.collector import calm_collector
 from domain.logs import configure_logs
 from domain.providers import open_source
 from domain.roster.records import RECORD_CLASSES, Record, RecordType
@@ -23,7 +24,6 @@ from domain.roster.source import Page, SourceConfig
 from domain.sync.fetch import BATCH
 from tests.benchmarks.answers import Answer, read_answers
 from tests.benchmarks.targets import Target
-from worker.main import calm_collector
 
 COLUMN_TYPES = {date: "date", bool: "boolean", str: "text"}
 

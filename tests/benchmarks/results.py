@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from tests.benchmarks.lists import Listed
 from tests.benchmarks.machine import Machine
 from tests.benchmarks.places import RESULTS
 from tests.benchmarks.pulls import Pulled
@@ -27,6 +28,7 @@ GOALS = {
 MEMORY = Goal("≤ 400 MB", "flat")
 MEMORY_RATIO = Goal("≤ 1.3", "1")
 PULL = Goal("≤ 1.5", "1")
+LIST = Goal("≤ 8", "2")
 TITLES = {
     Kind.UNCHANGED: "unchanged full sync ÷ floor",
     Kind.CHANGED: "a night of changes ÷ floor",
@@ -38,7 +40,7 @@ TITLES = {
 class Results:
     """`measured` from the smallest size to the largest, whose figures stand at the top.
 
-    Either part may have been left out.
+    Any part may have been left out.
     """
 
     at: datetime
@@ -46,6 +48,7 @@ class Results:
     machine: Machine
     measured: Sequence[Measured]
     pulled: Sequence[Pulled]
+    listed: Sequence[Listed]
 
     @property
     def largest(self) -> Measured:
@@ -92,6 +95,17 @@ def rows_of_pulls(results: Results) -> list[Row]:
     return shown
 
 
+def rows_of_lists(results: Results) -> list[Row]:
+    return [
+        Row(
+            f"a page of 100 users by {listed.order.lower()} ÷ the same JSON by one statement",
+            f"{listed.ratio:.2f} (of {len(listed.pages)} pages)",
+            *LIST,
+        )
+        for listed in results.listed
+    ]
+
+
 def _figure(ratios: Sequence[float]) -> str:
     figure = f"{median(ratios):.2f}"
     if len(ratios) > 1:
@@ -113,6 +127,7 @@ def _as_json(results: Results) -> dict[str, Any]:
         "command": results.command,
         "machine": asdict(results.machine),
         "sizes": {measured.size.name: _size_as_json(measured) for measured in results.measured},
+        "lists": {listed.order: _listed_as_json(listed) for listed in results.listed},
         "pulls": {pulled.way.value: _pulled_as_json(pulled) for pulled in results.pulled},
     }
 
@@ -155,4 +170,14 @@ def _pulled_as_json(pulled: Pulled) -> dict[str, Any]:
         "ratio": median(pulled.ratios),
         "peak_memory_mb": pulled.peak_memory_mb,
         "samples": [{**asdict(pull), "ratio": pull.ratio} for pull in pulled.pulls],
+    }
+
+
+def _listed_as_json(listed: Listed) -> dict[str, Any]:
+    return {
+        "bytes": listed.bytes,
+        "seconds": listed.seconds,
+        "floor": listed.floor,
+        "ratio": listed.ratio,
+        "samples": [asdict(page) for page in listed.pages],
     }

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from domain.collector import calm_collector
 from domain.database import DatabaseRole
 from domain.logs import configure_logs
 from domain.providers.hosts import Hosts
@@ -21,7 +22,6 @@ from domain.resources import open_resources
 from domain.secrets import KeyRing
 from domain.sync.run import work
 from tests.sources import HOSTS
-from worker.main import calm_collector
 
 # Nothing here is worth a secret: any key will do.
 KEY = "bench:" + base64.b64encode(bytes(32)).decode()

@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from domain.sync.models import ACTIVE
 from tests.benchmarks.pull_floor import Floor
 from tests.benchmarks.pulls import Pulled
-from tests.benchmarks.results import Results, rows_of_nights, rows_of_pulls
+from tests.benchmarks.results import Results, rows_of_lists, rows_of_nights, rows_of_pulls
 from tests.benchmarks.samples import Kind, Sample, median_of
 
 FIGURES = ("work", "measured", "must", "aim")
@@ -62,6 +62,8 @@ def _parts(results: Results) -> dict[str, Sequence[Table]]:
         parts["nights"] = [(FIGURES, rows_of_nights(results)), _seconds(results)]
     if results.pulled:
         parts["pulls"] = [(FIGURES, rows_of_pulls(results)), _seconds_of_pulls(results)]
+    if results.listed:
+        parts["lists"] = [(FIGURES, rows_of_lists(results)), _milliseconds_of_lists(results)]
     return parts
 
 
@@ -78,6 +80,23 @@ def _seconds(results: Results) -> Table:
 def _seconds_of_pulls(results: Results) -> Table:
     """The median pull from each provider, and what its floor is made of."""
     return _side_by_side([(pulled.way.value, _pull_column(pulled)) for pulled in results.pulled])
+
+
+def _milliseconds_of_lists(results: Results) -> Table:
+    """The median page and its floor."""
+    return _side_by_side(
+        [
+            (
+                f"by {listed.order.lower()}",
+                {
+                    "KB of JSON": f"{listed.bytes / 1000:.0f}",
+                    "the API, by HTTP, ms": f"{listed.seconds * 1000:.1f}",
+                    "floor: one statement, ms": f"{listed.floor * 1000:.1f}",
+                },
+            )
+            for listed in results.listed
+        ]
+    )
 
 
 def _side_by_side(cells: Sequence[tuple[str, dict[str, str]]]) -> Table:
