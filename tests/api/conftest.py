@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
@@ -13,15 +14,17 @@ from api.cli import execute
 from api.generator.package import generate
 from api.local import servers
 from tests.api.commands import Result, Run, environment
-from tests.conftest import FAST
+from tests.conftest import FAST, roomy_folder
 
 
 @pytest.fixture(scope="module", name="data_dir")
-def fixture_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
+def fixture_data_dir() -> Generator[Path]:
     """A data folder whose servers run all the time, so that no command has to start them."""
-    folder = tmp_path_factory.mktemp("homerow")
-    with servers(folder, settings=FAST):
-        yield folder
+    with (
+        tempfile.TemporaryDirectory(prefix="tests-", dir=roomy_folder()) as folder,
+        servers(Path(folder), settings=FAST),
+    ):
+        yield Path(folder)
 
 
 @pytest.fixture(name="run")

@@ -32,7 +32,14 @@ async def test_the_viewer_is_the_token(world: World) -> None:
         "viewer": {
             "name": "token of-alpha",
             "isOperator": False,
-            "scopes": ["ROSTER_READ", "SYNC_RUN", "TENANT_ADMIN"],
+            "scopes": [
+                "PROGRESS_WRITE",
+                "ROSTER_READ",
+                "SYNC_RUN",
+                "TENANT_ADMIN",
+                "TRAINING_READ",
+                "TRAINING_WRITE",
+            ],
             "tenant": {"slug": "alpha", "timeZone": "America/Chicago"},
         }
     }
