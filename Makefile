@@ -37,8 +37,9 @@ check: $(INSTALLED) ## Check format, style, types and walls between the packages
 bench: $(INSTALLED) ## Measure the speed of syncs and queries
 	@$(BIN)/python -m tests.benchmarks
 
-docs: $(INSTALLED) ## Write docs/validation.md anew from the table of codes
+docs: $(INSTALLED) ## Write docs/validation.md and docs/ownership.md anew from their tables
 	@$(BIN)/python -m domain.validation.page > docs/validation.md
+	@$(BIN)/python -m domain.roster.page > docs/ownership.md
 
 schema: $(INSTALLED) ## Write the published GraphQL schema anew
 	@$(BIN)/python -m api.graphql.schema > api/graphql/schema.graphql
