@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from api.migrate import alembic_config, migrate
+from tests.api.graphql.seed import add_group, add_school, add_tenant, add_user
 from tests.conftest import dsn
 
 pytestmark = pytest.mark.anyio
@@ -89,3 +90,32 @@ async def test_everything_can_be_taken_back(database_url: dict[str, str]) -> Non
     assert left == []
     await migrate(url)
     assert await schema_of(url) == before
+
+
+async def test_who_was_made_one_before_progress_had_years_can_be_taken_apart(
+    database_url: dict[str, str], superuser: asyncpg.Connection
+) -> None:
+    """The year is that of the row in which both are joined, so that it is found again."""
+    url = database_url["postgres"]
+    await downgrade(url, "0005")
+    tenant_id = await add_tenant(superuser, "alpha")
+    group_id = await add_group(superuser, tenant_id, await add_school(superuser, tenant_id))
+    kept, merged = [await add_user(superuser, tenant_id) for _ in range(2)]
+    for user_id, lessons, moment in ((kept, 3, "2026-03-01"), (merged, 4, "2026-09-01")):
+        await superuser.execute(
+            "INSERT INTO progress (tenant_id, user_id, group_id, lessons, last_active_at)"
+            " VALUES ($1, $2, $3, $4, $5::text::timestamptz)",
+            tenant_id, user_id, group_id, lessons, moment,
+        )  # fmt: skip
+    merge_id = await superuser.fetchval(
+        "INSERT INTO people_merges (tenant_id, kept_id, merged_id, created_by)"
+        " VALUES ($1, $2, $3, 'x') RETURNING id",
+        tenant_id, kept, merged,
+    )  # fmt: skip
+    await superuser.execute("SELECT set_config('homerow.tenant_id', $1, false)", str(tenant_id))
+    await superuser.execute("SELECT merge_training($1, $2)", tenant_id, merge_id)
+    await migrate(url)
+    await superuser.reload_schema_state()
+    await superuser.execute("SELECT unmerge_training($1, $2)", tenant_id, merge_id)
+    rows = await superuser.fetch("SELECT user_id, school_year, lessons, seconds FROM progress")
+    assert {tuple(row) for row in rows} == {(kept, 2026, 3, 0), (merged, 2026, 4, 0)}

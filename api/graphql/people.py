@@ -206,7 +206,9 @@ class PeopleMergePayload:
         default=None, description="The merge; null for a preview and where it was refused."
     )
     preview: PeopleMergePreview | None = strawberry.field(
-        default=None, description="What would happen, where that was asked."
+        default=None,
+        description="What would happen, where that was asked.",
+        permission_classes=[MayReadRosters],
     )
     errand: Errand | None = strawberry.field(default=None, description=_WAITS)
     user_errors: list[UserError] = strawberry.field(
@@ -240,10 +242,14 @@ class IdentityUnlinkInput:
 @strawberry.type(description="Both people as they are now.")
 class IdentityUnlinkPayload:
     user: User | None = strawberry.field(
-        default=None, description="The stored person, who they were before; null where refused."
+        default=None,
+        description="The stored person, who they were before; null where refused.",
+        permission_classes=[MayReadRosters],
     )
     new_user: User | None = strawberry.field(
-        default=None, description="The new person, who is the provider's; null where refused."
+        default=None,
+        description="The new person, who is the provider's; null where refused.",
+        permission_classes=[MayReadRosters],
     )
     notes: list[UnlinkNote] = strawberry.field(
         default_factory=list, description="What could not be given back."

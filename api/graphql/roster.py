@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, cast
 from uuid import UUID
 
 import strawberry
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from strawberry import Private
@@ -171,7 +171,10 @@ class Group(Rostered):
             )
             .scalar_subquery()
         )
-        visible_on = row.starts_on - func.coalesce(lead_days, 0)
+        # Python knows no day before the year 1, which some write for no day.
+        is_early = row.starts_on < date(2, 1, 1)
+        lead = case((is_early, 0), else_=func.coalesce(lead_days, 0))
+        visible_on = row.starts_on - lead
         return [*super().columns(), visible_on.label("visible_on")]
 
     @classmethod

@@ -3,8 +3,8 @@
 The kept person takes over what the other one is at the provider, if that one is in the roster and
 the kept one is not. Memberships move where the kept one has no such; progress is joined group by
 group and year by year; settings of the kept one stay, and what they leave open is taken from the
-other's. The other one is archived for good, without an id at the provider, so that no sync brings
-them back.
+other's, as are where to land and whether somebody is eligible, where that was said here. The other
+one is archived for good, without an id at the provider, so that no sync brings them back.
 """
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence

@@ -17,6 +17,7 @@ from domain.roster.models import Membership, MembershipSpan, SchoolAffiliation, 
 from domain.roster.ownership import written_by_sync
 from domain.roster.records import RecordType
 from domain.training.progress import lock_progress
+from domain.training.settings import lock_settings
 
 Row = dict[str, Any]
 """A row as PostgreSQL's to_jsonb gives it: ids and moments are texts."""
@@ -39,8 +40,9 @@ def is_live(row: Row) -> bool:
 
 
 async def lock_users(session: AsyncSession, *, tenant_id: UUID, user_ids: Sequence[UUID]) -> None:
-    """What they have earned is theirs alone too; that first, as whoever records it does."""
+    """And what they have earned and set: that first, as whoever records or sets it does."""
     await lock_progress(session, tenant_id=tenant_id, is_shared=False)
+    await lock_settings(session, tenant_id)
     await session.execute(
         select(User.id)
         .where(User.tenant_id == tenant_id, User.id.in_(user_ids))

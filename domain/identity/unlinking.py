@@ -39,6 +39,7 @@ from domain.people.audit import record_act
 from domain.people.callers import Caller
 from domain.roster.models import ExternalKey, Group, MatchCandidate, Origin, User
 from domain.roster.records import RecordType
+from domain.training.models import ProgressCarry
 from domain.validation.codes import Code
 
 
@@ -178,15 +179,36 @@ async def _move_progress(
     session: AsyncSession, parting: _Parting, groups: Iterable[str], own: set[str]
 ) -> None:
     """Of groups in which the stored person was before as well, all stays with them."""
+    moving = [UUID(group) for group in sorted(set(groups) - own)]
+    await _require_uncarried(session, parting.link, moving)
     await session.execute(
         text("SELECT move_progress(:tenant_id, :link_id, :to_id, :group_ids)"),
         {
             "tenant_id": parting.link.tenant_id,
             "link_id": parting.link.id,
             "to_id": UUID(parting.new["id"]),
-            "group_ids": [UUID(group) for group in sorted(set(groups) - own)],
+            "group_ids": moving,
         },
     )
+
+
+async def _require_uncarried(
+    session: AsyncSession, link: IdentityLink, moving: Sequence[UUID]
+) -> None:
+    """What was carried from one person's groups to the other's would go to the wrong one."""
+    row = ProgressCarry
+    carried = select(row.id).where(
+        row.tenant_id == link.tenant_id,
+        row.user_id == link.record_id,
+        row.undone_at.is_(None),
+        row.from_group_id.in_(moving) != row.to_group_id.in_(moving),
+    )
+    if await session.scalar(carried.limit(1)):
+        raise Conflict(
+            "Progress has been carried between groups of the one and of the other. Undo that"
+            " first.",
+            field="userId",
+        )
 
 
 async def _archive_without_username(

@@ -101,6 +101,10 @@ LOCAL_TABLES: dict[str, tuple[str, ...]] = {
         "accuracy_count",
         "copied_lessons",
         "copied_seconds",
+        "copied_speed_total",
+        "copied_speed_count",
+        "copied_accuracy_total",
+        "copied_accuracy_count",
         "last_active_at",
     ),
 }

@@ -25,9 +25,14 @@ _IS_MEMBER: Final = (
     " AND mg.id = m.group_id WHERE m.tenant_id = $1 AND m.user_id = {user}"
     " AND m.group_id = {group} AND m.archived_at IS NULL AND mg.archived_at IS NULL)"
 )
-_IS_CARRIED: Final = (
-    "EXISTS (SELECT FROM progress_carries k WHERE k.tenant_id = $1 AND k.user_id = {user}"
-    " AND k.from_group_id = {group} AND k.undone_at IS NULL)"
+# What was moved is not there any more, so whatever is there has been earned since.
+_IS_COPIED: Final = (
+    "EXISTS (SELECT FROM progress_carries k CROSS JOIN jsonb_array_elements(k.carried) e"
+    " WHERE k.tenant_id = $1 AND k.user_id = p.user_id AND k.from_group_id = p.group_id"
+    " AND k.mode = 'COPY' AND k.undone_at IS NULL"
+    " AND (e -> 'gone' ->> 'school_year')::int = p.school_year"
+    " AND (e -> 'gone' ->> 'lessons')::int >= p.lessons"
+    " AND (e -> 'gone' ->> 'seconds')::int >= p.seconds)"
 )
 
 
@@ -96,7 +101,7 @@ async def _note_moves(
         " JOIN groups t ON t.tenant_id = $1 AND t.id = n.group_id"
         " WHERE w.action = 'ARCHIVE' AND w.held_by IS NULL AND w.role = 'STUDENT'"
         f"  AND u.source_id IS NOT NULL AND NOT {_IS_MEMBER.format(user='u.id', group='f.id')}"
-        f"  AND NOT {_IS_CARRIED.format(user='u.id', group='f.id')}"
+        f"  AND NOT {_IS_COPIED}"
         " GROUP BY u.id, u.source_id, f.id, f.source_id, f.name",
         context.tenant_id,
         Code.PROGRESS_GROUP_MOVED.value,
@@ -120,9 +125,8 @@ async def _tell_moves_again(
         " JOIN users u ON u.tenant_id = $1 AND u.source_id = v.source_id AND u.archived_at IS NULL"
         " WHERE v.tenant_id = $1 AND v.code = $2 AND v.state <> 'RESOLVED'"
         f"  AND EXISTS (SELECT FROM progress p WHERE p.tenant_id = $1 AND p.user_id = u.id"
-        f"   AND p.group_id = {former} AND p.school_year = $3 AND {_EARNED})"
+        f"   AND p.group_id = {former} AND p.school_year = $3 AND {_EARNED} AND NOT {_IS_COPIED})"
         f"  AND NOT {_IS_MEMBER.format(user='u.id', group=former)}"
-        f"  AND NOT {_IS_CARRIED.format(user='u.id', group=former)}"
         f"  AND NOT EXISTS (SELECT FROM {problems} o WHERE o.code = $2"
         "   AND o.source_id = v.source_id"
         "   AND o.record ->> 'from_group_id' = v.record ->> 'from_group_id')",

@@ -85,6 +85,8 @@ def check_time_zone(name: str) -> ZoneInfo:
 
 async def find_tenant_id(session: AsyncSession, slug: str) -> UUID | None:
     """Works before a tenant is known."""
+    if "\x00" in slug:
+        return None  # PostgreSQL takes no text with it
     found: UUID | None = await session.scalar(text("SELECT find_tenant(:slug)"), {"slug": slug})
     return found
 

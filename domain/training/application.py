@@ -19,6 +19,10 @@ from domain.training.places import NOWHERE, YEAR_BEGAN, Places, places_of_users
 
 MOST_USERS: Final = 100
 
+# Python knows no day before the year 1, which some write for no day.
+_VISIBLE_ON: Final = (
+    "CASE WHEN g.starts_on < '0002-01-01' THEN g.starts_on ELSE g.starts_on - l.days END"
+)
 _LEAD_DAYS: Final = (
     "(SELECT coalesce(max(i.group_lead_days), 0) FROM integrations i"
     " WHERE i.tenant_id = :tenant_id AND i.status <> 'DISCONNECTED')"
@@ -50,7 +54,7 @@ _IS_IN_GROUP: Final = (
 )
 _GROUPS: Final = f"""
 SELECT m.user_id, g.id, g.name, g.school_id, array_agg(m.role ORDER BY m.role) AS roles,
-  g.starts_on, g.ends_on, g.starts_on - l.days AS visible_on
+  g.starts_on, g.ends_on, {_VISIBLE_ON} AS visible_on
 FROM memberships m JOIN groups g ON g.tenant_id = m.tenant_id AND g.id = m.group_id
 CROSS JOIN (SELECT {_LEAD_DAYS} AS days) l
 WHERE m.tenant_id = :tenant_id AND m.user_id = ANY (:user_ids)

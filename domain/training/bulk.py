@@ -62,6 +62,8 @@ async def check_bulk(
         raise InvalidInput("values", "Say what is to be set, or taken away with null.")
     if not selection.roles:
         raise InvalidInput("roles", "Say whose settings: name one role, or leave roles out.")
+    if selection.grade == "":  # nobody's; it must not mean everybody
+        raise InvalidInput("filter.grade", "Name a grade, or leave it out.")
     for kind, key in ((School, selection.school_id), (Group, selection.group_id)):
         wanted = exists().where(kind.tenant_id == tenant_id, kind.id == key)
         if key is not None and not await session.scalar(select(wanted)):

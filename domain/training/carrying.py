@@ -4,8 +4,9 @@ A MOVE leaves nothing in the group before. A COPY stays there and remembers how 
 copy, so that sums over groups count it once. Each carry can be undone, the newest first.
 """
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select, text
@@ -44,14 +45,11 @@ class _Person(NamedTuple):
 _PEOPLE: Final = """
 SELECT u.id,
   EXISTS (SELECT FROM memberships m WHERE m.tenant_id = u.tenant_id AND m.user_id = u.id
-    AND m.group_id = :to_id AND m.archived_at IS NULL),
+    AND m.group_id = :to_id AND m.archived_at IS NULL) AS is_in_other,
   NOT EXISTS (SELECT FROM memberships m WHERE m.tenant_id = u.tenant_id AND m.user_id = u.id
-    AND m.group_id = :from_id AND m.archived_at IS NULL),
+    AND m.group_id = :from_id AND m.archived_at IS NULL) AS has_left,
   EXISTS (SELECT FROM progress p WHERE p.tenant_id = u.tenant_id AND p.user_id = u.id
-    AND p.group_id = :from_id),
-  EXISTS (SELECT FROM progress_carries c WHERE c.tenant_id = u.tenant_id AND c.user_id = u.id
-    AND c.mode = 'COPY' AND c.undone_at IS NULL
-    AND (c.from_group_id, c.to_group_id) IN ((:from_id, :to_id), (:to_id, :from_id)))
+    AND p.group_id = :from_id) AS has_progress
 FROM users u WHERE u.tenant_id = :tenant_id AND u.id IN ({people}) ORDER BY u.id
 """
 _NAMED: Final = _PEOPLE.format(people="SELECT unnest(CAST(:user_ids AS uuid[]))")
@@ -59,7 +57,13 @@ _ALL: Final = _PEOPLE.format(
     people="SELECT p.user_id FROM progress p"
     " WHERE p.tenant_id = :tenant_id AND p.group_id = :from_id"
 )
-# What was carried has to be there still: an unlink takes it to another person, say.
+_STANDING: Final = """
+SELECT c.id, c.user_id, c.from_group_id, c.to_group_id, c.mode FROM progress_carries c
+WHERE c.tenant_id = :tenant_id AND c.user_id = ANY (:user_ids) AND c.undone_at IS NULL
+ORDER BY c.id
+"""
+# What was carried has to be there still: an unlink takes it to another person, say. What a later
+# one of these has moved on is there again when that is undone.
 _SPENT: Final = """
 SELECT 1 FROM progress_carries c CROSS JOIN jsonb_array_elements(c.carried) e
 LEFT JOIN progress p ON p.tenant_id = c.tenant_id AND p.user_id = c.user_id
@@ -67,6 +71,9 @@ LEFT JOIN progress p ON p.tenant_id = c.tenant_id AND p.user_id = c.user_id
 WHERE c.tenant_id = :tenant_id AND c.id = ANY (:ids) AND (
   coalesce(p.lessons, 0) < (e -> 'gone' ->> 'lessons')::int
   OR coalesce(p.seconds, 0) < (e -> 'gone' ->> 'seconds')::int)
+  AND NOT EXISTS (SELECT FROM progress_carries l WHERE l.tenant_id = c.tenant_id
+    AND l.user_id = c.user_id AND l.id > c.id AND l.id = ANY (:ids)
+    AND l.mode = 'MOVE' AND l.from_group_id = c.to_group_id)
 LIMIT 1
 """
 _LATER: Final = """
@@ -150,7 +157,7 @@ async def _choose(session: AsyncSession, tenant_id: UUID, asked: Carrying) -> li
         "to_id": asked.to_group_id,
     }
     if asked.user_ids is None:
-        people = [_Person(*row) for row in await session.execute(text(_ALL), values)]
+        people = await _read_people(session, _ALL, values)
         chosen = [
             person.user_id
             for person in people
@@ -165,14 +172,45 @@ async def _choose(session: AsyncSession, tenant_id: UUID, asked: Carrying) -> li
             raise Conflict(f"More than {MOST_PEOPLE} people: name some.", field="userIds")
         return chosen
     user_ids = set(asked.user_ids)
-    found = await session.execute(text(_NAMED), values | {"user_ids": list(user_ids)})
-    people = [_Person(*row) for row in found]
+    people = await _read_people(session, _NAMED, values | {"user_ids": list(user_ids)})
     missing = user_ids - {person.user_id for person in people}
     if missing:
         raise NotFound("person", min(missing))
     for person in people:
         _require_carriable(person)
     return [person.user_id for person in people]
+
+
+async def _read_people(
+    session: AsyncSession, statement: str, values: Mapping[str, Any]
+) -> list[_Person]:
+    rows = (await session.execute(text(statement), values)).all()
+    of_people = {"tenant_id": values["tenant_id"], "user_ids": [row.id for row in rows]}
+    copies = _copies_in(await session.execute(text(_STANDING), of_people))
+    from_id, to_id = values["from_id"], values["to_id"]
+    return [
+        _Person(
+            user_id=row.id,
+            is_in_other=row.is_in_other,
+            has_left=row.has_left,
+            has_progress=row.has_progress,
+            is_copied=bool(copies[row.id, from_id] & copies[row.id, to_id]),
+        )
+        for row in rows
+    ]
+
+
+def _copies_in(carries: Iterable[Any]) -> defaultdict[tuple[UUID, UUID], set[UUID]]:
+    """By person and group: the copies of which a part lies there, wherever it was carried on to."""
+    copies: defaultdict[tuple[UUID, UUID], set[UUID]] = defaultdict(set)
+    for carry in carries:
+        source = (carry.user_id, carry.from_group_id)
+        if carry.mode == CarryMode.COPY:
+            copies[source].add(carry.id)
+        copies[carry.user_id, carry.to_group_id] |= copies[source]
+        if carry.mode == CarryMode.MOVE:
+            del copies[source]
+    return copies
 
 
 def _require_carriable(person: _Person) -> None:

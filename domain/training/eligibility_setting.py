@@ -136,6 +136,8 @@ async def _check(session: AsyncSession, tenant_id: UUID, whose: Whose) -> None:
 async def _check_filter(session: AsyncSession, tenant_id: UUID, whose: Whose) -> None:
     if whose.school_id is None and whose.group_id is None and not whose.grade:
         raise InvalidInput("filter", "Name a school, a group or a grade.")
+    if whose.grade == "":  # nobody's; it must not let everybody in
+        raise InvalidInput("filter.grade", "Name a grade, or leave it out.")
     rows: tuple[tuple[str, Any, UUID | None], ...] = (
         ("school", School, whose.school_id),
         ("group", Group, whose.group_id),

@@ -105,8 +105,8 @@ class Progress(Base):
     """What a student has earned in a group in a school year; kept when the membership is archived.
 
     `school_year` is the year in which it began (domain.training.years). Speed in words per minute,
-    accuracy in percent; an average is a total by its count. `copied_lessons` and `copied_seconds`
-    are how much of `lessons` and `seconds` is a copy of what counts in another group.
+    accuracy in percent; an average is a total by its count. What is `copied_` is how much of
+    each is a copy of what counts in another group.
     """
 
     __tablename__ = "progress"
@@ -130,6 +130,10 @@ class Progress(Base):
     accuracy_count: Mapped[int] = mapped_column(server_default=text("0"))
     copied_lessons: Mapped[int] = mapped_column(server_default=text("0"))
     copied_seconds: Mapped[int] = mapped_column(server_default=text("0"))
+    copied_speed_total: Mapped[Decimal] = mapped_column(Numeric(14, 2), server_default=text("0"))
+    copied_speed_count: Mapped[int] = mapped_column(server_default=text("0"))
+    copied_accuracy_total: Mapped[Decimal] = mapped_column(Numeric(14, 2), server_default=text("0"))
+    copied_accuracy_count: Mapped[int] = mapped_column(server_default=text("0"))
     last_active_at: Mapped[datetime | None]
 
 

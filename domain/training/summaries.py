@@ -110,13 +110,29 @@ _WANTED: Final = {
     Summarised.GROUP: " AND p.group_id = ANY (:ids)",
     Summarised.USER: " AND p.user_id = ANY (:ids)",
 }
+_NUMBERS: Final = (
+    "lessons",
+    "seconds",
+    "speed_total",
+    "speed_count",
+    "accuracy_total",
+    "accuracy_count",
+)
+
+
+def _counted(level: Summarised) -> str:
+    """SQL for what counts of a row: a copy is another group's, but in its own group it is shown."""
+    if level is Summarised.GROUP:
+        return ", ".join(f"p.{name}" for name in _NUMBERS)
+    return ", ".join(f"p.{name} - p.copied_{name} AS {name}" for name in _NUMBERS)
+
+
 # Materialized: with all of it in one join the planner guesses wrongly and goes row by row.
 _SUMMARIES: Final = f"""
 WITH population AS ({{population}}),
 earned AS MATERIALIZED (
   SELECT p.user_id, p.group_id, g.school_id, p.last_active_at,
-    p.lessons - p.copied_lessons AS lessons, p.seconds - p.copied_seconds AS seconds,
-    p.speed_total, p.speed_count, p.accuracy_total, p.accuracy_count,
+    {{counted}},
     p.speed_total / nullif(p.speed_count, 0)
       >= coalesce(su.speed_target, sg.speed_target, ss.speed_target, st.speed_target) AS is_fast,
     p.accuracy_total / nullif(p.accuracy_count, 0)
@@ -180,7 +196,10 @@ async def summaries_of(
 ) -> Mapping[UUID, Summary]:
     """Of all these nodes by one statement. Where nobody is, nobody is counted."""
     statement = _SUMMARIES.format(
-        population=_POPULATIONS[level], belongs=_BELONGS[level], wanted=_WANTED[level]
+        population=_POPULATIONS[level],
+        belongs=_BELONGS[level],
+        wanted=_WANTED[level],
+        counted=_counted(level),
     )
     rows = await session.execute(
         text(statement), {"tenant_id": tenant_id, "ids": list(ids), "school_year": school_year}

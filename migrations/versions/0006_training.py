@@ -28,16 +28,17 @@ API_TABLES = (
 LOCAL_TABLES = ("training_settings", "default_places", "eligibility_overrides")
 AGE_GROUPS = "'EARLY', 'ELEMENTARY', 'MIDDLE', 'HIGH', 'ADULT'"
 SETTINGS = ("speed_target", "accuracy_target", "keyboard_layout", "has_avatars", "age_group")
-COUNTED = (
+EARNED = (
     "lessons",
     "seconds",
     "speed_total",
     "speed_count",
     "accuracy_total",
     "accuracy_count",
-    "copied_lessons",
-    "copied_seconds",
 )
+# How much of each is a copy of what counts in another group.
+COPIED = tuple(f"copied_{name}" for name in EARNED)
+COUNTED = (*EARNED, *COPIED)
 BEST = ("best_speed", "best_accuracy", "last_active_at")
 NUMBERS = ", ".join((*COUNTED, *BEST))
 JOINED = ", ".join(
@@ -49,7 +50,33 @@ REFUSE_OTHERS = """
         nullif(current_setting('homerow.tenant_id', true), '')::uuid THEN
         RAISE insufficient_privilege USING MESSAGE = 'this is another tenant''s';
     END IF;"""
+CHOSEN = {
+    "default_places": (
+        "group_id, group_set_at, group_set_by, school_id, school_set_at, school_set_by"
+    ),
+    "eligibility_overrides": "is_eligible, set_at, set_by",
+}
+"""What the one who is kept takes over whole, where nothing of it was said of them."""
 SETTINGS_FILLED = "".join(f"\n        {name} = f.{name}," for name in SETTINGS)
+
+
+def _taken(table: str) -> str:
+    """PL/pgSQL: of the merged person, and remembered in `taken`."""
+    return f"""
+    INSERT INTO {table} (tenant_id, user_id, {CHOSEN[table]})
+    SELECT p_tenant_id, merge.kept_id, {CHOSEN[table]} FROM {table}
+    WHERE tenant_id = p_tenant_id AND user_id = merge.merged_id
+    ON CONFLICT (tenant_id, user_id) DO NOTHING;
+    IF FOUND THEN taken := array_append(taken, '{table}'); END IF;"""  # noqa: S608 - our own names
+
+
+def _given_back(table: str) -> str:
+    """PL/pgSQL: what was said anew since stays."""
+    return f"""
+    DELETE FROM {table} k USING {table} m
+    WHERE merge.undo -> 'taken' ? '{table}' AND k.tenant_id = p_tenant_id
+      AND k.user_id = merge.kept_id AND m.tenant_id = p_tenant_id AND m.user_id = merge.merged_id
+      AND to_jsonb(k) - 'user_id' = to_jsonb(m) - 'user_id';"""  # noqa: S608 - our own names
 
 
 def _taken_back(row: str, gone: str, kept: str) -> str:
@@ -79,7 +106,8 @@ def _is_nothing(row: str) -> str:
 FUNCTIONS = (
     f"""
 -- Of two people who are one: progress is joined group by group and year by year, and settings that
--- the kept one leaves open are taken from the other one. What was there before is in the undo.
+-- the kept one leaves open are taken from the other one, as are the choice of where to land and who
+-- was said to be eligible. What was there before is in the undo.
 CREATE OR REPLACE FUNCTION merge_training(p_tenant_id uuid, p_merge_id uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS
 $$
@@ -90,6 +118,7 @@ DECLARE
     others training_settings;
     filled jsonb;
     added uuid;
+    taken text[] := '{{}}';
 BEGIN{REFUSE_OTHERS}
     SELECT * INTO STRICT merge FROM people_merges
     WHERE tenant_id = p_tenant_id AND id = p_merge_id
@@ -124,8 +153,10 @@ BEGIN{REFUSE_OTHERS}
     FROM (SELECT (jsonb_populate_record(t, filled)).* FROM training_settings t
           WHERE t.tenant_id = p_tenant_id AND t.user_id = merge.kept_id) f
     WHERE filled <> '{{}}' AND s.tenant_id = p_tenant_id AND s.id = f.id;
+    {"".join(_taken(table) for table in CHOSEN)}
     UPDATE people_merges SET undo = undo || jsonb_build_object(
-        'progress', earned, 'settings', jsonb_build_object('filled', filled, 'added', added))
+        'progress', earned, 'settings', jsonb_build_object('filled', filled, 'added', added),
+        'taken', taken)
     WHERE tenant_id = p_tenant_id AND id = p_merge_id;
 END $$
 """,  # noqa: S608 - our own names
@@ -164,7 +195,9 @@ BEGIN{REFUSE_OTHERS}
                 AND user_id = merge.kept_id AND group_id = (part.merged).group_id
                 AND school_year = (part.merged).school_year;
         END IF;
-        INSERT INTO progress SELECT (part.merged).*;
+        INSERT INTO progress (tenant_id, user_id, group_id, school_year, {NUMBERS})
+        SELECT p_tenant_id, merge.merged_id, (part.merged).group_id, (part.merged).school_year,
+            {", ".join(f"(part.merged).{name}" for name in (*COUNTED, *BEST))};
     END LOOP;
 
     filled := merge.undo -> 'settings' -> 'filled';
@@ -178,6 +211,7 @@ BEGIN{REFUSE_OTHERS}
     WHERE filled <> '{{}}' AND s.tenant_id = p_tenant_id AND s.id = f.id;
     DELETE FROM training_settings WHERE tenant_id = p_tenant_id AND id = added
         AND num_nonnulls({", ".join(SETTINGS)}) = 0;
+    {"".join(_given_back(table) for table in CHOSEN)}
 END $$
 """,  # noqa: S608 - our own names
     f"""
@@ -208,9 +242,12 @@ BEGIN{REFUSE_OTHERS}
     WHERE c.tenant_id = p_tenant_id AND c.id = ANY (carries);
     INSERT INTO progress AS k (tenant_id, user_id, group_id, school_year, {NUMBERS})
     SELECT f.tenant_id, f.user_id, c.to_group_id, f.school_year,
-        {", ".join(f"f.{name}" for name in COUNTED[:-2])},
-        CASE c.mode WHEN 'COPY' THEN f.lessons ELSE f.copied_lessons END,
-        CASE c.mode WHEN 'COPY' THEN f.seconds ELSE f.copied_seconds END,
+        {", ".join(f"f.{name}" for name in EARNED)},
+        {
+        ", ".join(
+            f"CASE c.mode WHEN 'COPY' THEN f.{name} ELSE f.copied_{name} END" for name in EARNED
+        )
+    },
         {", ".join(f"f.{name}" for name in BEST)}
     FROM progress_carries c JOIN progress f ON f.tenant_id = c.tenant_id
         AND f.user_id = c.user_id AND f.group_id = c.from_group_id
@@ -246,8 +283,7 @@ BEGIN{REFUSE_OTHERS}
             AND school_year = (part.gone).school_year FOR UPDATE;
         gone := part.gone;
         IF carry.mode = 'COPY' THEN
-            gone.copied_lessons := gone.lessons;
-            gone.copied_seconds := gone.seconds;
+            {" ".join(f"gone.copied_{name} := gone.{name};" for name in EARNED)}
         END IF;
         IF FOUND THEN
             {_taken_back("earned", "gone", "part.kept")}
@@ -391,6 +427,7 @@ def upgrade() -> None:
             eligible="coalesce(o.is_eligible, u.is_eligible)",
         )
     )
+    _pin_functions("pg_catalog, public, pg_temp")
 
 
 def _widen_settings() -> None:
@@ -446,11 +483,46 @@ def _widen_progress() -> None:
         ("accuracy_count", sa.Integer()),
         ("copied_lessons", sa.Integer()),
         ("copied_seconds", sa.Integer()),
+        ("copied_speed_total", sa.Numeric(14, 2)),
+        ("copied_speed_count", sa.Integer()),
+        ("copied_accuracy_total", sa.Numeric(14, 2)),
+        ("copied_accuracy_count", sa.Integer()),
     ):
         op.add_column(
             "progress", sa.Column(name, kind, server_default=sa.text("0"), nullable=False)
         )
     op.add_column("progress", sa.Column("best_accuracy", sa.Numeric(5, 2), nullable=True))
+    _widen_undo()
+
+
+def _widen_undo() -> None:
+    """What merges remember of progress is of the year of the row that it was joined into."""
+    blank = ", ".join(f"'{name}', 0" for name in COUNTED)
+    op.execute(
+        "UPDATE people_merges m SET undo = jsonb_set(m.undo, '{progress}', ("  # noqa: S608 - our own names
+        " SELECT coalesce(jsonb_agg(jsonb_build_object("
+        "  'kept', CASE jsonb_typeof(e -> 'kept') WHEN 'object' THEN b.blank || (e -> 'kept') END,"
+        "  'merged', b.blank || (e -> 'merged'))), '[]')"
+        " FROM jsonb_array_elements(m.undo -> 'progress') e"
+        " LEFT JOIN progress p ON p.tenant_id = m.tenant_id AND p.user_id = m.kept_id"
+        "  AND p.group_id = (e -> 'merged' ->> 'group_id')::uuid"
+        f" CROSS JOIN LATERAL (SELECT jsonb_build_object({blank}, 'school_year',"
+        "  coalesce(p.school_year, extract(year FROM coalesce("
+        "   (e -> 'merged' ->> 'last_active_at')::timestamptz, now()) - interval '6 months')))"
+        "  AS blank) b"
+        ")) WHERE m.undo ? 'progress'"
+    )
+
+
+def _pin_functions(path: str) -> None:
+    """Temporary tables, which any role may make, stand for no table of ours when named last."""
+    op.execute(
+        "DO $$ DECLARE f regprocedure; BEGIN"  # noqa: S608 - our own names
+        " FOR f IN SELECT oid FROM pg_proc"
+        "  WHERE prosecdef AND pronamespace = 'public'::regnamespace LOOP"
+        f"  EXECUTE format('ALTER FUNCTION %s SET search_path = {path}', f);"
+        " END LOOP; END $$"
+    )
 
 
 def _moment(name: str, *, is_made: bool = False) -> "sa.Column[object]":
@@ -584,6 +656,7 @@ def downgrade() -> None:
         op.execute(f"DROP FUNCTION {name}")
     for function in _former_functions():
         op.execute(function)
+    _pin_functions("pg_catalog, public")
     for table in TENANT_TABLES:
         op.drop_table(table)
     op.drop_column("errands", "progress")
@@ -618,8 +691,7 @@ def _narrow_progress() -> None:
         "speed_count",
         "accuracy_total",
         "accuracy_count",
-        "copied_lessons",
-        "copied_seconds",
+        *COPIED,
         "best_accuracy",
     ):
         op.drop_column("progress", name)

@@ -313,7 +313,7 @@ async def test_functions_that_pass_the_walls_are_closed_to_the_public_and_pinned
     assert len(rows) >= 8
     for row in rows:
         assert (row["name"], row["is_public"]) == (row["name"], False)
-        assert row["config"] == ["search_path=pg_catalog, public"], row["name"]
+        assert row["config"] == ["search_path=pg_catalog, public, pg_temp"], row["name"]
     for role in ROLES:
         assert not await superuser.fetchval(
             "SELECT has_schema_privilege($1, 'public', 'CREATE')", role.value

@@ -118,6 +118,7 @@ async def test_what_cannot_be_meant_is_refused_with_its_field(
     user = encode_id("U", world.alpha_id, await add_user(superuser, world.alpha_id))
     foreign = encode_id("U", world.beta_id, await add_user(superuser, world.beta_id))
     school = encode_id("S", world.beta_id, await add_school(superuser, world.beta_id))
+    own = encode_id("S", world.alpha_id, await add_school(superuser, world.alpha_id))
     cases: list[tuple[dict[str, Any], list[str]]] = [
         ({"userId": user}, ["isEligible"]),
         ({"isEligible": True}, ["userId"]),
@@ -128,6 +129,7 @@ async def test_what_cannot_be_meant_is_refused_with_its_field(
         ({"isEligible": True, "filter": {}}, ["filter"]),
         ({"isEligible": True, "filter": {"schoolId": school}}, ["filter", "schoolId"]),
         ({"isEligible": True, "filter": {"groupId": user}}, ["filter", "groupId"]),
+        ({"isEligible": True, "filter": {"schoolId": own, "grade": ""}}, ["filter", "grade"]),
     ]
     for given, field in cases:
         done = (await world.alpha.run(SET, input=asked(world, **given)))["done"]

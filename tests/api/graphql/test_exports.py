@@ -299,6 +299,7 @@ async def test_what_is_another_tenants_does_not_exist(
         ("/tenants/alpha/validation-errors.csv", "There is no tenant 'alpha'."),
         (f"/tenants/alpha/sync-runs/{run_id}/changes.csv", "There is no tenant 'alpha'."),
         ("/tenants/nobody/validation-errors.csv", "There is no tenant 'nobody'."),
+        ("/tenants/%00/validation-errors.csv", "There is no tenant '\\x00'."),
         (f"/tenants/beta/sync-runs/{run_id}/changes.csv", f"There is no sync run '{run_id}'."),
         ("/tenants/beta/sync-runs/x/changes.csv", "There is no sync run 'x'."),
     ):

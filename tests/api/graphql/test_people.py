@@ -241,3 +241,24 @@ async def test_only_administrators_merge_and_unlink(
         ):
             error = await reader.fail(query, input=given)
             assert error["extensions"]["code"] == "FORBIDDEN"
+
+
+async def test_who_may_not_read_the_roster_is_shown_nothing_of_it(
+    world: World, superuser: asyncpg.Connection, app: Starlette
+) -> None:
+    kept, merged = await two_people(world, superuser)
+    await add_token(superuser, "of-setter", world.alpha_id, scopes=[Scope.TENANT_ADMIN])
+    given = {"keptId": node(world, kept), "mergedId": node(world, merged), "preview": True}
+    shown = "mutation ($input: PeopleMergeInput!) { done: peopleMerge(input: $input) { %s } }"
+    async with connected(app, "of-setter") as setter:
+        for part in ("memberships { group { name } }", "sourceId", "settings { name }"):
+            error = await setter.fail(shown % f"preview {{ {part} }}", input=given)
+            assert error["extensions"]["code"] == "FORBIDDEN"
+            assert error["path"] == ["done", "preview"]
+        for part in ("user", "newUser"):
+            error = await setter.fail(
+                "mutation ($input: IdentityUnlinkInput!) { done: identityUnlink(input: $input) {"
+                f" {part} {{ username }} }} }}",
+                input={"userId": "x"},
+            )
+            assert error["path"] == ["done", part]

@@ -274,6 +274,7 @@ async def test_a_bulk_that_cannot_be_is_refused_before_anybody_waits(
         ({"filter": {"schoolId": encode_id("S", world.beta_id, theirs)}, "speedTarget": 9},
          ["input", "filter", "schoolId"]),
         ({"filter": {"groupId": places["S"]}, "speedTarget": 9}, ["input", "filter", "groupId"]),
+        ({"filter": {"grade": ""}, "speedTarget": 9}, ["input", "filter", "grade"]),
     ):  # fmt: skip
         [error] = (await put(world, BULK, tenantId=places["T"], **given))["userErrors"]
         assert (error["field"], error["code"]) == (field, "INVALID")

@@ -136,3 +136,8 @@ async def test_what_goes_wrong_here_is_masked(
     monkeypatch.setattr(training, "read_page", fail)
     answer = await trainer.http.get(PATH)
     await expect(answer, 500, "INTERNAL_SERVER_ERROR", MASK)
+
+
+async def test_a_slug_that_no_text_can_be_is_no_tenant(trainer: Trainer) -> None:
+    answer = await trainer.http.get("/training/%00/users")
+    await expect(answer, 404, "NOT_FOUND", "There is no tenant '\\x00'.")

@@ -1,5 +1,6 @@
 """What the training application reads: people, their groups and what holds for them."""
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -196,3 +197,20 @@ async def test_head_answers_as_get_without_the_body(trainer: Trainer) -> None:
         known = {"If-None-Match": got.headers["etag"]}
         assert (await trainer.http.head(PATH + path, headers=known)).status_code == 304
     assert (await trainer.http.post(PATH)).status_code == 405
+
+
+async def test_a_group_of_the_year_1_is_shown(trainer: Trainer) -> None:
+    """Some write it for no day, and there is none before it."""
+    write = "UPDATE groups SET starts_on = $1 WHERE source_id = 'g1'"
+    for starts_on, visible_on in (
+        (date(1, 1, 1), "0001-01-01"),
+        (date(1, 1, 2), "0001-01-02"),
+        (None, None),
+    ):
+        await trainer.story.see.execute(write, starts_on)
+        [group] = (await trainer.get(f"/{trainer.ids['ann']}"))["groups"]
+        assert group["visibleOn"] == visible_on
+        found = await trainer.operator.run(
+            "query ($id: ID!) { node(id: $id) { ... on Group { visibleOn } } }", id=group["id"]
+        )
+        assert found == {"node": {"visibleOn": visible_on}}

@@ -24,6 +24,8 @@ _EVERYTHING = {
         "external_keys",
         "progress",
         "training_settings",
+        "default_places",
+        "eligibility_overrides",
     )
 }
 

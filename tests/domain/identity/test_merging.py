@@ -377,3 +377,40 @@ def test_every_setting_is_one_that_a_merge_knows() -> None:
     others = {"age_group", "version", "updated_at", "updated_by"}
     columns = {column.name for column in TrainingSettings.__table__.columns}
     assert columns == keys | others | set(SETTINGS)
+
+
+async def test_what_was_said_of_the_other_one_is_said_of_the_kept_one_until_the_undo(
+    story: Story,
+) -> None:
+    users, groups = await story.ids("users"), await story.ids("groups")
+    ann, cid = users["ann"], users["cid"]
+    await story.see.execute("UPDATE users SET archived_at = now() WHERE id = $1", cid)
+    await story.see.execute(
+        "INSERT INTO eligibility_overrides (tenant_id, user_id, is_eligible, set_by)"
+        " VALUES ($1, $2, false, 'x')",
+        story.tenant_id,
+        cid,
+    )
+    await story.see.execute(
+        "INSERT INTO default_places (tenant_id, user_id, group_id, group_set_at, group_set_by)"
+        " VALUES ($1, $2, $3, now(), 'x')",
+        story.tenant_id,
+        cid,
+        groups["g1"],
+    )
+    said = (
+        "SELECT user_id FROM eligibility_overrides WHERE NOT is_eligible"
+        " UNION ALL SELECT user_id FROM default_places WHERE group_id = $1"
+    )
+
+    async def of_whom() -> list[UUID]:
+        return sorted(row[0] for row in await story.see.fetch(said, groups["g1"]))
+
+    merge_id = await merge(story, ann, cid)
+    assert await of_whom() == sorted([ann, ann, cid, cid])
+    await undo(story, merge_id)
+    assert await of_whom() == [cid, cid]
+    merge_id = await merge(story, ann, cid)
+    await story.see.execute("UPDATE eligibility_overrides SET set_by = 'y' WHERE user_id = $1", ann)
+    await undo(story, merge_id)
+    assert await of_whom() == sorted([ann, cid, cid])

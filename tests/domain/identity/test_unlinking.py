@@ -7,6 +7,9 @@ import pytest
 
 from domain.clock import new_id
 from domain.errors import Conflict, NotFound
+from domain.people.callers import COMMAND_LINE
+from domain.training.carrying import Carrying, carry_over, undo_carries
+from domain.training.models import CarryMode
 from tests.api.graphql.seed import add_group, add_membership, insert
 from tests.domain.identity.people import (
     NOTHING,
@@ -77,6 +80,25 @@ async def test_what_was_earned_goes_with_whose_groups_they_were(story: Story) ->
     new = UUID((await unlink(story, old))["new_id"])
     assert await progress(story, old) == {club: (9, 0, None, None)}
     assert await progress(story, new) == {groups["g1"]: (4, 40, 33, None)}
+
+
+@pytest.mark.parametrize("mode", CarryMode)
+async def test_what_was_carried_from_one_to_the_other_is_carried_back_first(
+    story: Story, mode: CarryMode
+) -> None:
+    old = await a_wrong_link(story)
+    g1 = (await story.ids("groups"))["g1"]
+    club = await story.see.fetchval("SELECT id FROM groups WHERE name = 'Club'")
+    asked = Carrying(club, g1, [old], mode)
+    async with story.api.transaction(story.tenant_id) as session:
+        carry_ids = await carry_over(session, story.tenant_id, asked, COMMAND_LINE)
+    with pytest.raises(Conflict, match="Undo that first"):
+        await unlink(story, old)
+    async with story.api.transaction(story.tenant_id) as session:
+        await undo_carries(session, story.tenant_id, carry_ids, COMMAND_LINE)
+    new = UUID((await unlink(story, old))["new_id"])
+    assert await progress(story, old) == {club: (9, 0, None, None)}
+    assert await progress(story, new) == {}
 
 
 async def test_the_next_night_finds_nothing_to_do_and_links_nobody(story: Story) -> None:

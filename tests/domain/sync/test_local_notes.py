@@ -6,7 +6,13 @@ from uuid import UUID
 
 import pytest
 
+from domain.clock import utc_now
+from domain.people.callers import COMMAND_LINE
+from domain.training.carrying import Carrying, carry_over
+from domain.training.models import CarryMode
+from domain.training.recording import record_results
 from tests.domain.sync.stories import Story
+from tests.domain.training.classes import result
 
 pytestmark = pytest.mark.anyio
 
@@ -130,8 +136,36 @@ async def test_progress_that_was_carried_is_told_no_more(
         classes["g1"],
         classes["g3"],
     )
+    await story.see.execute(
+        "UPDATE progress_carries SET carried = (SELECT jsonb_agg(jsonb_build_object("
+        " 'kept', NULL, 'gone', to_jsonb(p))) FROM progress p)"
+    )
     await story.night()
     assert await story.errors() == []
+
+
+@pytest.mark.parametrize("mode", CarryMode)
+async def test_what_was_earned_since_it_was_carried_is_told_at_the_next_move(
+    story: Story, classes: dict[str, UUID], mode: CarryMode
+) -> None:
+    await earn(story, classes["g1"])
+    move(story)
+    await story.night()
+    ann = (await story.ids("users"))["ann"]
+    asked = Carrying(classes["g1"], classes["g3"], [ann], mode)
+    async with story.api.transaction(story.tenant_id) as session:
+        await carry_over(session, story.tenant_id, asked, COMMAND_LINE)
+    story.district.enroll("e1", "ann", "g1")
+    await story.night()
+    lesson = result(ann, classes["g1"], lessons=5)
+    async with story.api.transaction(story.tenant_id) as session:
+        await record_results(session, story.tenant_id, [lesson], now=utc_now())
+    story.district.enrollments.take("e1")
+    story.district.enroll("e9", "ann", "g2")
+    await story.night()
+    assert (*MOVED, "GROUP g1", 1) in await story.errors("code", "source_id", "cause", "runs")
+    await story.night()
+    assert (*MOVED, "GROUP g1", 2) in await story.errors("code", "source_id", "cause", "runs")
 
 
 async def test_a_default_group_that_was_left_is_told_and_the_choice_is_kept(

@@ -13,6 +13,7 @@ from domain.database import DatabaseRole
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound
 from domain.resources import Resources
 from domain.training.models import CarryMode
+from tests.api.graphql.seed import add_membership
 from tests.conftest import dsn
 from tests.domain.training.classes import Classes, new_classes, result
 
@@ -156,6 +157,45 @@ async def test_a_copy_is_not_made_or_brought_back_a_second_time(classes: Classes
             assert "count twice" in str(await refused(classes, *asked, [mia], mode))
     await classes.undo(*carry_ids)
     await classes.carry(first, second, [mia], MOVE)
+
+
+@pytest.mark.parametrize("mode", CarryMode)
+async def test_what_was_carried_on_does_not_come_to_the_same_group_a_second_time(
+    classes: Classes, mode: CarryMode
+) -> None:
+    first, second, third = [await classes.group() for _ in range(3)]
+    mia = await classes.student(first, second, third)
+    await classes.record(result(mia, first, lessons=4))
+    await classes.carry(first, second, [mia], COPY)
+    await classes.carry(second, third, [mia], mode)
+    assert "count twice" in str(await refused(classes, first, third, [mia], COPY))
+    assert (await classes.totals("lessons"))[mia, third] == (4,)
+
+
+async def test_what_is_earned_after_all_was_moved_away_may_follow(classes: Classes) -> None:
+    first, second, third = [await classes.group() for _ in range(3)]
+    mia = await classes.student(first, second, third)
+    await classes.record(result(mia, first, lessons=4))
+    await classes.carry(first, second, [mia], COPY)
+    await classes.carry(first, third, [mia], MOVE)
+    await classes.record(result(mia, first, lessons=3))
+    await classes.carry(first, second, [mia], COPY)
+    assert await classes.totals("lessons", "copied_lessons") == {
+        (mia, first): (3, 0),
+        (mia, second): (7, 7),
+        (mia, third): (4, 0),
+    }
+
+
+async def test_moves_from_group_to_group_are_undone_at_once(classes: Classes) -> None:
+    mia, first, second = await moved_student(classes)
+    third = await classes.group()
+    await add_membership(classes.see, classes.tenant_id, mia, third)
+    before = await classes.rows()
+    to_second = await classes.carry(first, second, [mia], MOVE)
+    to_third = await classes.carry(second, third, [mia], MOVE)
+    await classes.undo(*to_second, *to_third)
+    assert await classes.rows() == before
 
 
 async def refused_undo(classes: Classes, *carry_ids: UUID) -> str:

@@ -142,20 +142,21 @@ async def test_both_targets_are_reached_in_one_group(classes: Classes) -> None:
     )
 
 
-async def test_copies_count_where_they_were_earned(classes: Classes) -> None:
+async def test_copies_are_shown_in_their_group_and_count_once_beyond(classes: Classes) -> None:
     first, second = await classes.group(), await classes.group()
     mia = await classes.student(first, second)
-    await record(classes, mia, first, lessons=5, seconds=100)
-    await record(classes, mia, second, lessons=1, seconds=7)
+    await record(classes, mia, first, lessons=5, seconds=100, speed=Decimal(40))
+    await record(classes, mia, second, lessons=1, seconds=7, speed=Decimal(10))
     await classes.carry(first, second, [mia], CarryMode.COPY)
-    for level, node, lessons, seconds in (
-        (TENANT, classes.tenant_id, 6, 107),
-        (USER, mia, 6, 107),
-        (GROUP, first, 5, 100),
-        (GROUP, second, 1, 7),
+    for level, node, lessons, seconds, speed in (
+        (TENANT, classes.tenant_id, 6, 107, 25),
+        (USER, mia, 6, 107, 25),
+        (GROUP, first, 5, 100, 40),
+        (GROUP, second, 6, 107, 25),
     ):
         found = await summary(classes, level, node)
-        assert (level, found.lessons, found.seconds) == (level, lessons, seconds)
+        shown = (level, found.lessons, found.seconds, found.average_speed)
+        assert shown == (level, lessons, seconds, speed)
 
 
 async def test_who_has_left_counts_no_more_but_in_what_is_archived_itself(
