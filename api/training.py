@@ -134,16 +134,16 @@ def _ids(given: Sequence[str], tenant_id: UUID) -> list[UUID] | None:
 
 
 _WORDS: Final = {
-    "ids": "One of ids is not the id of a user of this tenant.",
-    "group": "This is not the id of a group of this tenant.",
-    "after": "This is not a cursor of this tenant: take it from `next`.",
+    "ids": "is not the id of a user of this tenant.",
+    "group": "is not the id of a group of this tenant.",
+    "after": "is not a cursor of this tenant: take it from `next`.",
 }
 
 
 def _key(name: str, text: str, code: str, tenant_id: UUID) -> UUID:
     found = find_id(text)
     if found is None or (found.code, found.tenant_id) != (code, tenant_id):
-        raise InvalidInput(name, _WORDS[name])
+        raise InvalidInput(name, f"{text[:60]!r} {_WORDS[name]}")
     return found.key
 
 

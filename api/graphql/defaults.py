@@ -8,12 +8,12 @@ from strawberry import Private
 
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
-from api.graphql.node import GlobalId, Node, find_id, load
+from api.graphql.node import GlobalId, Node, load
 from api.graphql.permissions import MayChoosePlaces, MayReadRosters
 from api.graphql.roster import Group, School, User
-from api.graphql.targets import INPUT
+from api.graphql.targets import INPUT, node_of
 from domain.clock import utc_now
-from domain.errors import DomainError, InvalidInput, NotFound
+from domain.errors import DomainError
 from domain.people.callers import Caller
 from domain.training.defaults import set_default_group, set_default_school
 
@@ -36,73 +36,33 @@ class DefaultSchoolSetInput:
     )
 
 
-async def _user_of_group(
-    parent: strawberry.Parent["DefaultGroupSetPayload"], info: Info
-) -> User | None:
-    return await _user(info, parent.found)
-
-
-async def _user_of_school(
-    parent: strawberry.Parent["DefaultSchoolSetPayload"], info: Info
-) -> User | None:
-    return await _user(info, parent.found)
+async def _user(parent: strawberry.Parent["DefaultGroupSetPayload"], info: Info) -> User | None:
+    found = parent.found
+    return await load(info, User, found.tenant_id, found.key) if found else None
 
 
 @strawberry.type(description="The person as they are now.")
 class DefaultGroupSetPayload:
     found: Private[GlobalId | None] = None
-
     user: User | None = strawberry.field(
-        resolver=_user_of_group,
+        resolver=_user,
         description="The person; null where it was refused.",
         permission_classes=[MayReadRosters],
     )
-
     user_errors: list[UserError] = strawberry.field(
         default_factory=list, description="Why nothing was changed; empty where it was."
     )
 
 
 @strawberry.type(description="The person as they are now.")
-class DefaultSchoolSetPayload:
-    found: Private[GlobalId | None] = None
-
-    user: User | None = strawberry.field(
-        resolver=_user_of_school,
-        description="The person; null where it was refused.",
-        permission_classes=[MayReadRosters],
-    )
-
-    user_errors: list[UserError] = strawberry.field(
-        default_factory=list, description="Why nothing was changed; empty where it was."
-    )
+class DefaultSchoolSetPayload(DefaultGroupSetPayload):
+    pass
 
 
-async def _user(info: Info, found: GlobalId | None) -> User | None:
-    return await load(info, User, found.tenant_id, found.key) if found else None
-
-
-def _person(id: str, caller: Caller) -> GlobalId:
-    """Another tenant's is answered like one that is not there."""
-    found = find_id(id)
-    if found is None or found.code != User.type_code:
-        raise InvalidInput("userId", "This is not the id of a person.")
-    if not caller.may_see(found.tenant_id):
-        raise NotFound("person", found.key)
-    return found
-
-
-def _place(id: str | None, node: type[Node], field: str, tenant_id: UUID) -> UUID | None:
-    """Another tenant's does not exist for somebody of this one."""
-    if id is None:
-        return None
-    what = "group" if node is Group else "school"
-    found = find_id(id)
-    if found is None or found.code != node.type_code:
-        raise InvalidInput(field, f"This is not the id of a {what}.")
-    if found.tenant_id != tenant_id:
-        raise NotFound(what, found.key)
-    return found.key
+def _place(
+    id: str | None, node: type[Node], field: str, caller: Caller, tenant_id: UUID
+) -> UUID | None:
+    return node_of(id, node, field, caller, tenant_id=tenant_id).key if id is not None else None
 
 
 @strawberry.type
@@ -118,8 +78,8 @@ class DefaultPlaceMutation:
         context = info.context
         context.loaders.forget()
         try:
-            found = _person(input.user_id, context.caller)
-            group_id = _place(input.group_id, Group, "groupId", found.tenant_id)
+            found = node_of(input.user_id, User, "userId", context.caller)
+            group_id = _place(input.group_id, Group, "groupId", context.caller, found.tenant_id)
             async with context.database.transaction(found.tenant_id) as session:
                 await set_default_group(
                     session,
@@ -144,8 +104,8 @@ class DefaultPlaceMutation:
         context = info.context
         context.loaders.forget()
         try:
-            found = _person(input.user_id, context.caller)
-            school_id = _place(input.school_id, School, "schoolId", found.tenant_id)
+            found = node_of(input.user_id, User, "userId", context.caller)
+            school_id = _place(input.school_id, School, "schoolId", context.caller, found.tenant_id)
             async with context.database.transaction(found.tenant_id) as session:
                 await set_default_school(
                     session,

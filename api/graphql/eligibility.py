@@ -1,6 +1,5 @@
 """Saying here who may use the product."""
 
-from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -9,10 +8,11 @@ from strawberry import Private
 
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
-from api.graphql.node import Node, find_id, load
+from api.graphql.node import load
 from api.graphql.permissions import MayAdminister, MayReadRosters
-from api.graphql.roster import Group, School, User
-from api.graphql.targets import INPUT, tenant_of
+from api.graphql.roster import User
+from api.graphql.selections import selection_of
+from api.graphql.targets import INPUT, key_of, tenant_of
 from domain.errors import DomainError, InvalidInput
 from domain.tenants.service import get_tenant
 from domain.training.eligibility_setting import MOST_PEOPLE, Whose, set_eligibility
@@ -76,33 +76,16 @@ def _whose(input: EligibilitySetInput, tenant_id: UUID) -> Whose:
     given = [input.user_id, input.user_ids, input.filter]
     if sum(value is not None for value in given) != 1:
         raise InvalidInput("userId", "Give one of userId, userIds and filter.")
-    if input.filter is None:
-        field = "userIds" if input.user_id is None else "userId"
-        ids = input.user_ids if input.user_id is None else [input.user_id]
-        return Whose(user_ids=_keys(ids or [], User, tenant_id, field))
-    chosen = input.filter
+    if input.user_id is not None:
+        return Whose(user_ids=[key_of(input.user_id, User, "userId", tenant_id)])
+    if input.user_ids is not None:
+        ids = input.user_ids[: MOST_PEOPLE + 1]
+        keys = [key_of(text, User, "userIds", tenant_id) for text in ids]
+        return Whose(user_ids=list(dict.fromkeys(keys)))
+    chosen = input.filter or EligibilityFilter()
     return Whose(
-        school_id=_key(chosen.school_id, School, tenant_id, "filter.schoolId"),
-        group_id=_key(chosen.group_id, Group, tenant_id, "filter.groupId"),
-        grade=chosen.grade,
+        selection=selection_of(chosen.school_id, chosen.group_id, chosen.grade, tenant_id=tenant_id)
     )
-
-
-def _keys(
-    ids: Sequence[strawberry.ID], node: type[Node], tenant_id: UUID, field: str
-) -> list[UUID]:
-    keys = (_key(text, node, tenant_id, field) for text in ids[: MOST_PEOPLE + 1])
-    return list(dict.fromkeys(key for key in keys if key))
-
-
-def _key(text: strawberry.ID | None, node: type[Node], tenant_id: UUID, field: str) -> UUID | None:
-    """None for none. Another tenant's is answered like one that is not there."""
-    if text is None:
-        return None
-    found = find_id(text)
-    if found is None or found.code != node.type_code or found.tenant_id != tenant_id:
-        raise InvalidInput(field, f"There is no such {node.__name__.lower()} of this tenant.")
-    return found.key
 
 
 @strawberry.type

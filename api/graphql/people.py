@@ -17,13 +17,13 @@ from api.graphql.cursors import scope_of
 from api.graphql.described import describe
 from api.graphql.errands import Errand, Outcome, run_errand
 from api.graphql.errors import UserError, user_errors
-from api.graphql.node import GlobalId, Node, find_id, load
+from api.graphql.node import Node, load
 from api.graphql.pages import OrderDirection, Sorting
 from api.graphql.permissions import MayAdminister, MayReadRosters
 from api.graphql.roster import LIST_CAP, Group, User
-from api.graphql.targets import INPUT
+from api.graphql.targets import INPUT, node_of
 from domain.errands.models import ErrandKind
-from domain.errors import DomainError, InvalidInput, NotFound
+from domain.errors import DomainError, InvalidInput
 from domain.identity import models
 from domain.identity.merging import (
     JoinedProgress,
@@ -33,7 +33,6 @@ from domain.identity.merging import (
     preview_merge,
 )
 from domain.identity.unlinking import UnlinkNote
-from domain.people.callers import Caller
 from domain.roster.records import MembershipRole
 
 describe(
@@ -260,17 +259,6 @@ class IdentityUnlinkPayload:
     )
 
 
-def _found(id: str, node: type[Node], field: str, caller: Caller) -> GlobalId:
-    """Another tenant's is answered like one that is not there."""
-    found = find_id(id)
-    what = "merge" if node is PeopleMerge else "person"
-    if found is None or found.code != node.type_code:
-        raise InvalidInput(field, f"This is not the id of a {what}.")
-    if not caller.may_see(found.tenant_id):
-        raise NotFound(what, found.key)
-    return found
-
-
 async def _run(info: Info, tenant_id: UUID, kind: ErrandKind, asked: Mapping[str, UUID]) -> Outcome:
     named = {name: str(key) for name, key in asked.items()}
     outcome = await run_errand(info.context, tenant_id=tenant_id, kind=kind, asked=named)
@@ -290,8 +278,8 @@ class PeopleMutation:
     ) -> PeopleMergePayload:
         context = info.context
         try:
-            kept = _found(input.kept_id, User, "keptId", context.caller)
-            merged = _found(input.merged_id, User, "mergedId", context.caller)
+            kept = node_of(input.kept_id, User, "keptId", context.caller)
+            merged = node_of(input.merged_id, User, "mergedId", context.caller)
             tenant_id = kept.tenant_id
             if merged.tenant_id != tenant_id:
                 raise InvalidInput("mergedId", "Both have to be of one tenant.")
@@ -319,7 +307,7 @@ class PeopleMutation:
         self, info: Info, input: Annotated[PeopleMergeUndoInput, INPUT]
     ) -> PeopleMergeUndoPayload:
         try:
-            found = _found(input.merge_id, PeopleMerge, "mergeId", info.context.caller)
+            found = node_of(input.merge_id, PeopleMerge, "mergeId", info.context.caller)
             asked = {"merge_id": found.key}
             outcome = await _run(info, found.tenant_id, ErrandKind.PEOPLE_MERGE_UNDO, asked)
         except DomainError as error:
@@ -339,7 +327,7 @@ class PeopleMutation:
         self, info: Info, input: Annotated[IdentityUnlinkInput, INPUT]
     ) -> IdentityUnlinkPayload:
         try:
-            found = _found(input.user_id, User, "userId", info.context.caller)
+            found = node_of(input.user_id, User, "userId", info.context.caller)
             tenant_id = found.tenant_id
             asked = {"user_id": found.key}
             outcome = await _run(info, tenant_id, ErrandKind.IDENTITY_UNLINK, asked)

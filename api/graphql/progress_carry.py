@@ -8,19 +8,18 @@ import strawberry
 
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
-from api.graphql.node import ById, GlobalId, Node, find_id
+from api.graphql.node import ById
 from api.graphql.permissions import MayAdminister
 from api.graphql.progress import ProgressCarry
 from api.graphql.roster import Group, User
-from api.graphql.targets import INPUT
-from domain.errors import DomainError, InvalidInput, NotFound
+from api.graphql.targets import INPUT, node_of
+from domain.errors import DomainError, InvalidInput
 from domain.people.callers import Caller
 from domain.training.carrying import MOST_PEOPLE, Carrying, carry_over, undo_carries
 from domain.training.models import CarryMode
 
 SHOWN = 100
 """How many carries a payload shows."""
-_WORDS = {Group: "group", User: "person", ProgressCarry: "carry"}
 _REFUSED = "Why nothing was changed; empty where it was."
 
 
@@ -65,27 +64,14 @@ class ProgressCarryUndoPayload:
     user_errors: list[UserError] = strawberry.field(default_factory=list, description=_REFUSED)
 
 
-def _found(
-    id: str, node: type[Node], field: str, caller: Caller, *, tenant_id: UUID | None = None
-) -> GlobalId:
-    """Another tenant's is answered like one that is not there. Raises a DomainError."""
-    found = find_id(id)
-    what = _WORDS[node]
-    if found is None or found.code != node.type_code:
-        raise InvalidInput(field, f"This is not the id of a {what}.")
-    if not caller.may_see(found.tenant_id) or tenant_id not in {None, found.tenant_id}:
-        raise NotFound(what, found.key)
-    return found
-
-
 def _asked(input: ProgressCarryOverInput, caller: Caller) -> tuple[UUID, Carrying]:
-    source = _found(input.from_group_id, Group, "fromGroupId", caller)
+    source = node_of(input.from_group_id, Group, "fromGroupId", caller)
     tenant_id = source.tenant_id
-    target = _found(input.to_group_id, Group, "toGroupId", caller, tenant_id=tenant_id)
+    target = node_of(input.to_group_id, Group, "toGroupId", caller, tenant_id=tenant_id)
     keys = None
     if input.user_ids is not None:
         found = [
-            _found(user_id, User, "userIds", caller, tenant_id=tenant_id)
+            node_of(user_id, User, "userIds", caller, tenant_id=tenant_id)
             for user_id in input.user_ids[: MOST_PEOPLE + 1]
         ]
         keys = [one.key for one in found]
@@ -140,7 +126,7 @@ class ProgressCarryMutation:
 def _carries(carry_ids: Sequence[str], caller: Caller) -> tuple[UUID, list[UUID]]:
     if not 1 <= len(carry_ids) <= MOST_PEOPLE:
         raise InvalidInput("carryIds", f"Name 1 to {MOST_PEOPLE} carries.")
-    first, *_ = found = [_found(one, ProgressCarry, "carryIds", caller) for one in carry_ids]
+    first, *_ = found = [node_of(one, ProgressCarry, "carryIds", caller) for one in carry_ids]
     if any(one.tenant_id != first.tenant_id for one in found):
         raise InvalidInput("carryIds", "All have to be of one tenant.")
     return first.tenant_id, list(dict.fromkeys(one.key for one in found))

@@ -1,6 +1,6 @@
 """Adding and changing by hand what no provider manages; what one does is refused, saying where."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Annotated, Any, Final, TypeVar, cast
 from uuid import UUID
@@ -11,7 +11,7 @@ from strawberry import Private
 from api.graphql.context import Info
 from api.graphql.errands import Errand, run_errand
 from api.graphql.errors import UserError, user_errors
-from api.graphql.node import GlobalId, Node, find_id, load
+from api.graphql.node import GlobalId, Node, load
 from api.graphql.permissions import MayAdminister, MayReadRosters
 from api.graphql.roster import Group, Membership, School, User
 from api.graphql.roster_edit_inputs import (
@@ -25,9 +25,9 @@ from api.graphql.roster_edit_inputs import (
     UserRestoreInput,
     UserUpdateInput,
 )
-from api.graphql.targets import INPUT, tenant_of
+from api.graphql.targets import INPUT, key_of, node_of, tenant_of
 from domain.errands.models import ErrandKind
-from domain.errors import DomainError, InvalidInput, NotFound
+from domain.errors import DomainError, InvalidInput
 from domain.identity.edit_values import MOST_VALUES, input_name
 from domain.identity.editing import Act, Asked, examine_edit
 from domain.people.callers import Caller
@@ -89,7 +89,7 @@ def _asked(input: Any, act: Act, caller: Caller) -> tuple[UUID, Asked]:
     record_id = None
     own = f"{act.record_type.lower()}_id"
     for name in [name for name in given if name in _NAMED]:
-        found = _found(given.pop(name), name, caller)
+        found = node_of(given.pop(name) or "", _NAMED[name], input_name(name), caller)
         if tenant_id is not None and found.tenant_id != tenant_id:
             raise InvalidInput(input_name(name), "Both have to be of one tenant.")
         tenant_id = found.tenant_id
@@ -99,32 +99,12 @@ def _asked(input: Any, act: Act, caller: Caller) -> tuple[UUID, Asked]:
             given[name] = str(found.key)
     assert tenant_id is not None  # every input names the tenant, or something in it
     if given.get("school_ids") is not None:
-        given["school_ids"] = _schools(given["school_ids"], tenant_id)
+        ids = given["school_ids"][: MOST_VALUES + 1]
+        given["school_ids"] = [str(key_of(text, School, "schoolIds", tenant_id)) for text in ids]
     for name, value in given.items():
         if isinstance(value, date):
             given[name] = value.isoformat()
     return tenant_id, Asked(act, record_id, given, caller.is_operator)
-
-
-def _found(text: str | None, name: str, caller: Caller) -> GlobalId:
-    """Another tenant's is answered like one that is not there."""
-    node = _NAMED[name]
-    found = find_id(text or "")
-    if found is None or found.code != node.type_code:
-        raise InvalidInput(input_name(name), f"This is not the id of a {node.__name__.lower()}.")
-    if not caller.may_see(found.tenant_id):
-        raise NotFound(node.__name__.lower(), found.key)
-    return found
-
-
-def _schools(ids: Sequence[str], tenant_id: UUID) -> list[str]:
-    keys = []
-    for text in ids[: MOST_VALUES + 1]:
-        found = find_id(text)
-        if found is None or found.code != School.type_code or found.tenant_id != tenant_id:
-            raise InvalidInput("schoolIds", "There is no such school of this tenant.")
-        keys.append(str(found.key))
-    return keys
 
 
 async def _user(parent: strawberry.Parent[_Edited], info: Info) -> User | None:

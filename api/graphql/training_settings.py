@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
-from uuid import UUID
 
 import strawberry
 from strawberry import UNSET, Private
@@ -14,7 +13,7 @@ from api.graphql.errands import Errand, run_errand
 from api.graphql.errors import UserError, user_errors
 from api.graphql.node import GlobalId, Node, find_id, find_node
 from api.graphql.permissions import MayAdminister, MayReadRosters
-from api.graphql.roster import Group, School
+from api.graphql.selections import selection_of
 from api.graphql.settings_parts import LEVELS, OwnTrainingSettings
 from api.graphql.targets import INPUT, tenant_of
 from domain.errands.models import ErrandKind
@@ -22,7 +21,7 @@ from domain.errors import DomainError, InvalidInput, NotFound
 from domain.people.callers import Caller
 from domain.roster.records import Role
 from domain.tenants.service import get_tenant
-from domain.training.bulk import Selection, check_bulk
+from domain.training.bulk import check_bulk
 from domain.training.layouts import LAYOUTS, LayoutShape
 from domain.training.models import AgeGroup
 from domain.training.settings import FIELDS, Owner, OwnSettings, set_settings
@@ -118,20 +117,8 @@ class TrainingSettingsSetBulkInput:
     has_avatars: bool | None = strawberry.field(default=UNSET, description=_AVATARS)
 
 
-async def _node(info: Info, root: Any) -> Node | None:
-    return await find_node(info, root.target) if root.target else None
-
-
-async def _node_of_set(
-    parent: strawberry.Parent["TrainingSettingsSetPayload"], info: Info
-) -> Node | None:
-    return await _node(info, parent)
-
-
-async def _node_of_reset(
-    parent: strawberry.Parent["TrainingSettingsResetPayload"], info: Info
-) -> Node | None:
-    return await _node(info, parent)
+async def _node(parent: strawberry.Parent["TrainingSettingsSetPayload"], info: Info) -> Node | None:
+    return await find_node(info, parent.target) if parent.target else None
 
 
 _WHOSE = "Whose settings they are; null where it was refused."
@@ -144,19 +131,14 @@ class TrainingSettingsSetPayload:
     target: Private[GlobalId | None] = None
     settings: OwnTrainingSettings | None = strawberry.field(default=None, description=_SET)
     node: Node | None = strawberry.field(
-        resolver=_node_of_set, description=_WHOSE, permission_classes=[MayReadRosters]
+        resolver=_node, description=_WHOSE, permission_classes=[MayReadRosters]
     )
     user_errors: list[UserError] = strawberry.field(default_factory=list, description=_REFUSED)
 
 
 @strawberry.type(description="The settings as they are now.")
-class TrainingSettingsResetPayload:
-    target: Private[GlobalId | None] = None
-    settings: OwnTrainingSettings | None = strawberry.field(default=None, description=_SET)
-    node: Node | None = strawberry.field(
-        resolver=_node_of_reset, description=_WHOSE, permission_classes=[MayReadRosters]
-    )
-    user_errors: list[UserError] = strawberry.field(default_factory=list, description=_REFUSED)
+class TrainingSettingsResetPayload(TrainingSettingsSetPayload):
+    pass
 
 
 @strawberry.type(description="What was done, or is being done.")
@@ -188,24 +170,6 @@ def _target(id: str, caller: Caller) -> GlobalId:
     if not caller.may_see(found.tenant_id):
         raise NotFound(LEVELS[found.code].value.lower(), id)
     return found
-
-
-def _selection(filter: TrainingSettingsFilter, tenant_id: UUID) -> Selection:
-    return Selection(
-        school_id=_key(filter.school_id, School, tenant_id, "filter.schoolId"),
-        group_id=_key(filter.group_id, Group, tenant_id, "filter.groupId"),
-        grade=filter.grade,
-        roles=tuple(dict.fromkeys(filter.roles)),
-    )
-
-
-def _key(text: str | None, node: type[Node], tenant_id: UUID, field: str) -> UUID | None:
-    if text is None:
-        return None
-    found = find_id(text)
-    if found is None or (found.code, found.tenant_id) != (node.type_code, tenant_id):
-        raise InvalidInput(field, f"There is no such {node.__name__.lower()} of this tenant.")
-    return found.key
 
 
 @strawberry.type
@@ -259,7 +223,10 @@ class TrainingSettingsMutation:
         context.loaders.forget()
         try:
             tenant_id = tenant_of(input.tenant_id, context.caller)
-            selection = _selection(input.filter, tenant_id)
+            wanted = input.filter
+            selection = selection_of(
+                wanted.school_id, wanted.group_id, wanted.grade, tenant_id=tenant_id
+            )._replace(roles=tuple(dict.fromkeys(wanted.roles)))
             async with context.database.read(tenant_id) as session:
                 await get_tenant(session, tenant_id=tenant_id)
                 values = _given(input, list(TrainingSettingsField))

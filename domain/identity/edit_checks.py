@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, InvalidInput
 from domain.roster.models import Group, Membership, School, User
+from domain.roster.records import Role
 
 _NAMES: Mapping[type[Any], str] = {School: "school", Group: "group", User: "person"}
 
@@ -52,6 +53,17 @@ async def require_username(
     )
     if holder is not None:
         raise Conflict(f"The person {str(holder)!r} has this username.", field=field)
+
+
+async def has_district_admin(session: AsyncSession, tenant_id: UUID) -> bool:
+    """Whether somebody live and enabled is one, wherever they come from."""
+    found = await session.scalar(
+        select(User.id)
+        .where(User.tenant_id == tenant_id, User.archived_at.is_(None), User.is_enabled)
+        .where(User.roles.any_() == Role.DISTRICT_ADMIN.value)
+        .limit(1)
+    )
+    return found is not None
 
 
 async def find_membership(

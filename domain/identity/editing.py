@@ -19,6 +19,7 @@ from domain.clock import new_id, utc_now
 from domain.errors import Conflict, InvalidInput, NotFound
 from domain.identity.edit_checks import (
     find_membership,
+    has_district_admin,
     require_live,
     require_schools,
     require_username,
@@ -218,11 +219,10 @@ async def edit_roster(
         is_unlimited=asked["is_unlimited"],
     )
     edit = await examine_edit(session, tenant_id=tenant_id, asked=wanted)
-    seats = await read_seats(session, tenant_id=tenant_id)
-    record_id = await _write(session, edit, utc_now())
-    if edit.record_type is RecordType.USER and not wanted.is_unlimited:
-        field = "roles" if edit.values else "userId"
-        await require_seats(session, tenant_id=tenant_id, before=seats, field=field)
+    if edit.record_type is RecordType.USER:
+        record_id = await _write_person(session, edit, is_unlimited=wanted.is_unlimited)
+    else:
+        record_id = await _write(session, edit, utc_now())
     record_act(
         session,
         tenant_id=tenant_id,
@@ -233,6 +233,24 @@ async def edit_roster(
     )
     await session.flush()
     return {"id": str(record_id)}
+
+
+async def _write_person(session: AsyncSession, edit: Edit, *, is_unlimited: bool) -> UUID:
+    """Not beyond the licences, and not so that the district would be without an admin."""
+    tenant_id, field = edit.tenant_id, "roles" if edit.values else "userId"
+    seats = await read_seats(session, tenant_id=tenant_id)
+    had_admin = await has_district_admin(session, tenant_id)
+    record_id = await _write(session, edit, utc_now())
+    await session.flush()
+    if not is_unlimited:
+        await require_seats(session, tenant_id=tenant_id, before=seats, field=field)
+    if had_admin and not await has_district_admin(session, tenant_id):
+        raise Conflict(
+            f"The person {str(record_id)!r} is the last enabled district admin: give somebody else"
+            " that role first.",
+            field=field,
+        )
+    return record_id
 
 
 async def _write(session: AsyncSession, edit: Edit, now: datetime) -> UUID:

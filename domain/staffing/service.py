@@ -65,7 +65,10 @@ async def import_people(
     if not asked["apply"] or (report["error_count"] and not asked["skip_errors"]):
         return report
     if not looked.keeps_admin:
-        raise Conflict("Nobody here would be a district admin any more.", field="skipErrors")
+        raise Conflict(
+            "Nobody here would be a district admin any more: keep one in the file who is enabled.",
+            field="skipErrors",
+        )
     await write(connection, tenant_id, present=looked.present, now=utc_now())
     await forget_content(session, tenant_id=tenant_id, upload_id=upload_id)
     record_act(
@@ -116,13 +119,14 @@ async def _look_through(work: Work, content: bytes, *, archives_others: bool) ->
         warnings.append("Who is missing from the file is told once no row is wrong.")
     present = loaded.present
     await plan(connection, tenant_id, people, present=present, archives_others=archives_others)
+    wrong = await count_wrong(connection, people.layout)
     keeps_admin = await check_last_admin(
         connection, tenant_id, people, has_enabled="is_enabled" in present
     )
     report = {
         "kind": people.kind.value,
         "rows": loaded.rows,
-        "wrong": await count_wrong(connection, people.layout),
+        "wrong": wrong,
         "counts": await count(connection),
         "people": await list_people(connection),
         "errors": await list_errors(connection, [people.layout]),

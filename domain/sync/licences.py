@@ -11,16 +11,10 @@ from domain.sync.approvals import Approval, approved_table
 from domain.sync.context import RunContext
 from domain.sync.decide import Reason, seats_short
 from domain.tenants.models import LicenceOrder
-from domain.training.eligibility import is_eligible
+from domain.training.eligibility import needs_seat
 from domain.validation.codes import Code
 
 NEAR_PERCENT = 90
-
-
-def needs_seat(row: str, *, user_id: str) -> str:
-    """SQL for whether a person takes a licence, if they are live. `$1` is the tenant."""
-    eligible = is_eligible(row, user_id=user_id)
-    return f"('STUDENT' = ANY ({row}.roles) AND {row}.is_enabled AND {eligible})"
 
 
 def order_of_seats(licence_order: str | None, schools: str) -> str:

@@ -5,9 +5,10 @@ from typing import Any
 
 from domain.roster.models import Origin
 from domain.roster.records import RecordType
-from domain.sync.licences import needs_seat, order_of_seats
+from domain.sync.licences import order_of_seats
 from domain.sync.preflight_items import Items, PreflightOutcome, PreflightTopic
 from domain.sync.usernames import folded
+from domain.training.eligibility import needs_seat
 from domain.validation.codes import Code
 
 _NAME = "concat_ws(' ', {0}.given_name, {0}.family_name)"

@@ -4,16 +4,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Select, Text, cast, exists, func, or_, select, text
+from sqlalchemy import Select, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.errors import InvalidInput, NotFound
+from domain.errors import InvalidInput
 from domain.people.audit import record_act
 from domain.people.callers import Caller
-from domain.roster.models import Group, Membership, School, SchoolAffiliation, User
-from domain.roster.records import Role
+from domain.roster.models import User
 from domain.training.effective import SettingsLevel
 from domain.training.models import TrainingSettings
+from domain.training.selection import Selection, check_selection, is_selected
 from domain.training.settings import checked, lock_settings
 
 CHUNK: Final = 5_000
@@ -27,47 +27,13 @@ class LongTask(NamedTuple):
     tell: Callable[[int, int], Awaitable[None]]
 
 
-class Selection(NamedTuple):
-    """Live people of the tenant who fit all of it. `roles` has one at least."""
-
-    school_id: UUID | None = None
-    group_id: UUID | None = None
-    grade: str | None = None
-    roles: tuple[Role, ...] = (Role.STUDENT,)
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "school_id": self.school_id and str(self.school_id),
-            "group_id": self.group_id and str(self.group_id),
-            "grade": self.grade,
-            "roles": list(self.roles),
-        }
-
-    @classmethod
-    def of_json(cls, found: Mapping[str, Any]) -> "Selection":
-        school_id, group_id = found["school_id"], found["group_id"]
-        return cls(
-            school_id and UUID(school_id),
-            group_id and UUID(group_id),
-            found["grade"],
-            tuple(Role(role) for role in found["roles"]),
-        )
-
-
 async def check_bulk(
     session: AsyncSession, tenant_id: UUID, selection: Selection, values: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What the errand SETTINGS_BULK is asked. Raises InvalidInput and NotFound."""
     if not values:
         raise InvalidInput("values", "Say what is to be set, or taken away with null.")
-    if not selection.roles:
-        raise InvalidInput("roles", "Say whose settings: name one role, or leave roles out.")
-    if selection.grade == "":  # nobody's; it must not mean everybody
-        raise InvalidInput("filter.grade", "Name a grade, or leave it out.")
-    for kind, key in ((School, selection.school_id), (Group, selection.group_id)):
-        wanted = exists().where(kind.tenant_id == tenant_id, kind.id == key)
-        if key is not None and not await session.scalar(select(wanted)):
-            raise NotFound(kind.__name__.lower(), key)
+    await check_selection(session, tenant_id, selection)
     return {
         "selection": selection.as_json(),
         "values": checked(values, SettingsLevel.USER),
@@ -114,32 +80,6 @@ def _selected(
     tenant_id: UUID, selection: Selection, values: Mapping[str, Any]
 ) -> Select[UUID, bool]:
     """Who fits, and whether something would be another there: nobody gets a row without need."""
-    conditions: list[ColumnElement[bool]] = [
-        User.tenant_id == tenant_id,
-        User.archived_at.is_(None),
-        User.roles.overlap(cast(list(selection.roles), ARRAY(Text))),
-    ]
-    if selection.school_id:
-        link = SchoolAffiliation
-        conditions.append(
-            exists().where(
-                link.tenant_id == tenant_id,
-                link.user_id == User.id,
-                link.school_id == selection.school_id,
-            )
-        )
-    if selection.group_id:
-        member = Membership
-        conditions.append(
-            exists().where(
-                member.tenant_id == tenant_id,
-                member.user_id == User.id,
-                member.group_id == selection.group_id,
-                member.archived_at.is_(None),
-            )
-        )
-    if selection.grade:
-        conditions.append(func.array_position(User.grades, selection.grade).is_not(None))
     row = TrainingSettings
     is_own = (
         (row.tenant_id == tenant_id)
@@ -151,6 +91,6 @@ def _selected(
     return (
         select(User.id, differs.label("differs"))
         .outerjoin(row, is_own)
-        .where(*conditions)
+        .where(*is_selected(tenant_id, selection))
         .order_by(User.id)
     )

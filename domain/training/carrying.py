@@ -65,7 +65,7 @@ ORDER BY c.id
 # What was carried has to be there still: an unlink takes it to another person, say. What a later
 # one of these has moved on is there again when that is undone.
 _SPENT: Final = """
-SELECT 1 FROM progress_carries c CROSS JOIN jsonb_array_elements(c.carried) e
+SELECT c.id FROM progress_carries c CROSS JOIN jsonb_array_elements(c.carried) e
 LEFT JOIN progress p ON p.tenant_id = c.tenant_id AND p.user_id = c.user_id
   AND p.group_id = c.to_group_id AND p.school_year = (e -> 'gone' ->> 'school_year')::int
 WHERE c.tenant_id = :tenant_id AND c.id = ANY (:ids) AND (
@@ -77,13 +77,13 @@ WHERE c.tenant_id = :tenant_id AND c.id = ANY (:ids) AND (
 LIMIT 1
 """
 _LATER: Final = """
-SELECT 1 FROM progress_carries c JOIN progress_carries l ON l.tenant_id = c.tenant_id
+SELECT c.id FROM progress_carries c JOIN progress_carries l ON l.tenant_id = c.tenant_id
   AND l.user_id = c.user_id AND l.id > c.id AND l.undone_at IS NULL AND l.id <> ALL (:ids)
   AND ARRAY[l.from_group_id, l.to_group_id] && ARRAY[c.from_group_id, c.to_group_id]
 WHERE c.tenant_id = :tenant_id AND c.id = ANY (:ids) LIMIT 1
 """
 _MERGED: Final = """
-SELECT 1 FROM progress_carries c JOIN people_merges m ON m.tenant_id = c.tenant_id
+SELECT c.id FROM progress_carries c JOIN people_merges m ON m.tenant_id = c.tenant_id
   AND c.user_id IN (m.kept_id, m.merged_id) AND m.undone_at IS NULL AND m.id > c.id
 WHERE c.tenant_id = :tenant_id AND c.id = ANY (:ids) LIMIT 1
 """
@@ -147,7 +147,10 @@ async def _require_groups(session: AsyncSession, tenant_id: UUID, asked: Carryin
         if group_id not in archived_at:
             raise NotFound("group", group_id)
     if archived_at[asked.to_group_id] is not None:
-        raise Conflict("This group is archived.", field="toGroupId")
+        raise Conflict(
+            f"The group {str(asked.to_group_id)!r} is archived: choose one that is live.",
+            field="toGroupId",
+        )
 
 
 async def _choose(session: AsyncSession, tenant_id: UUID, asked: Carrying) -> list[UUID]:
@@ -263,11 +266,16 @@ async def _require_undoable(session: AsyncSession, tenant_id: UUID, ids: Sequenc
         if carry_id not in carries:
             raise NotFound("carry", carry_id)
         if carries[carry_id].undone_at is not None:
-            raise Conflict("This has been undone already.", field="carryIds")
+            raise Conflict(
+                f"The carry {str(carry_id)!r} has been undone already.", field="carryIds"
+            )
     for statement, message in (
-        (_LATER, "It was carried on since. Undo that first."),
-        (_MERGED, "The person was made one with another one since. Undo that first."),
-        (_SPENT, "What was carried is not there any more."),
+        (_LATER, "its progress was carried on since: undo that first."),
+        (_MERGED, "the person was made one with another one since: undo that first."),
+        (_SPENT, "what was carried is not there any more."),
     ):
-        if await session.scalar(text(statement), {"tenant_id": tenant_id, "ids": list(ids)}):
-            raise Conflict(message, field="carryIds")
+        values = {"tenant_id": tenant_id, "ids": list(ids)}
+        if carry_id := await session.scalar(text(statement), values):
+            raise Conflict(
+                f"The carry {str(carry_id)!r} cannot be undone: {message}", field="carryIds"
+            )

@@ -1,6 +1,7 @@
 """Choosing the group and the school that somebody lands in. What comes of it: see places."""
 
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,6 +14,15 @@ from domain.people.callers import Caller
 from domain.roster.models import Group, Membership, School, SchoolAffiliation, User
 from domain.training.models import DefaultPlace
 from domain.training.places import Place, Places, PlaceSource, places_of_users
+
+
+class Choice(NamedTuple):
+    """`what` is group or school; `key` None takes the choice back."""
+
+    what: str
+    key: UUID | None
+    caller: Caller
+    now: datetime
 
 
 async def set_default_group(
@@ -32,19 +42,8 @@ async def set_default_group(
     if _stands(places.group, group_id):
         return
     if group_id is not None and not await _is_member(session, tenant_id, user_id, group_id):
-        raise Conflict(
-            "This is not a group that the person is in now: choose one of theirs.", field="groupId"
-        )
-    await _store(session, tenant_id, user_id, _of_group(group_id, caller, now))
-    record_act(
-        session,
-        tenant_id=tenant_id,
-        caller=caller,
-        action="defaultGroupSet",
-        target=str(user_id),
-        details={"group_id": str(group_id) if group_id else None},
-    )
-    await session.flush()
+        raise _not_theirs("group", user_id, group_id)
+    await _choose(session, tenant_id, user_id, Choice("group", group_id, caller, now))
 
 
 async def set_default_school(
@@ -56,27 +55,20 @@ async def set_default_school(
     caller: Caller,
     now: datetime,
 ) -> None:
-    """None: no choice. The same choice again is no act.
-
-    Raises NotFound, and Conflict for who is archived and a school that is not theirs now.
-    """
+    """The same of a school, which no new year ends."""
     places = await _places_of(session, tenant_id, user_id)
     if _stands(places.school, school_id):
         return
     if school_id is not None and not await _is_of_school(session, tenant_id, user_id, school_id):
-        raise Conflict(
-            "This is not a school of the person now: choose one of theirs.", field="schoolId"
-        )
-    await _store(session, tenant_id, user_id, _of_school(school_id, caller, now))
-    record_act(
-        session,
-        tenant_id=tenant_id,
-        caller=caller,
-        action="defaultSchoolSet",
-        target=str(user_id),
-        details={"school_id": str(school_id) if school_id else None},
+        raise _not_theirs("school", user_id, school_id)
+    await _choose(session, tenant_id, user_id, Choice("school", school_id, caller, now))
+
+
+def _not_theirs(what: str, user_id: UUID, key: UUID) -> Conflict:
+    return Conflict(
+        f"The person {str(user_id)!r} is not in the {what} {str(key)!r} now: choose one of theirs.",
+        field=f"{what}Id",
     )
-    await session.flush()
 
 
 async def _places_of(session: AsyncSession, tenant_id: UUID, user_id: UUID) -> Places:
@@ -87,7 +79,9 @@ async def _places_of(session: AsyncSession, tenant_id: UUID, user_id: UUID) -> P
     if row is None:
         raise NotFound("person", user_id)
     if row.archived_at is not None:
-        raise Conflict("This person is archived, and lands nowhere.", field="userId")
+        raise Conflict(
+            f"The person {str(user_id)!r} is archived, and lands nowhere.", field="userId"
+        )
     return (await places_of_users(session, tenant_id, [user_id]))[user_id]
 
 
@@ -122,25 +116,26 @@ async def _is_of_school(
     return found is not None
 
 
-def _of_group(group_id: UUID | None, caller: Caller, now: datetime) -> dict[str, object]:
-    if group_id is None:
-        return dict.fromkeys(("group_id", "group_set_at", "group_set_by"))
-    return {"group_id": group_id, "group_set_at": now, "group_set_by": caller.actor}
-
-
-def _of_school(school_id: UUID | None, caller: Caller, now: datetime) -> dict[str, object]:
-    if school_id is None:
-        return dict.fromkeys(("school_id", "school_set_at", "school_set_by"))
-    return {"school_id": school_id, "school_set_at": now, "school_set_by": caller.actor}
-
-
-async def _store(
-    session: AsyncSession, tenant_id: UUID, user_id: UUID, values: dict[str, object]
-) -> None:
-    """Only these columns, so that a choice of a group and one of a school at once both stay."""
-    key = {"tenant_id": tenant_id, "user_id": user_id}
+async def _choose(session: AsyncSession, tenant_id: UUID, user_id: UUID, choice: Choice) -> None:
+    """Only its own columns, so that a choice of a group and one of a school at once both stay."""
+    what, key = choice.what, {"tenant_id": tenant_id, "user_id": user_id}
+    is_made = choice.key is not None
+    values = {
+        f"{what}_id": choice.key,
+        f"{what}_set_at": choice.now if is_made else None,
+        f"{what}_set_by": choice.caller.actor if is_made else None,
+    }
     await session.execute(
         insert(DefaultPlace)
         .values(**key, **values)
         .on_conflict_do_update(index_elements=list(key), set_=values)
     )
+    record_act(
+        session,
+        tenant_id=tenant_id,
+        caller=choice.caller,
+        action=f"default{what.capitalize()}Set",
+        target=str(user_id),
+        details={f"{what}_id": str(choice.key) if is_made else None},
+    )
+    await session.flush()

@@ -1,7 +1,6 @@
 """Saying here who may use the product (product.md P9): what is set here wins over the provider."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
@@ -15,12 +14,12 @@ from domain.clock import utc_now
 from domain.errors import InvalidInput, NotFound
 from domain.people.audit import record_act
 from domain.people.callers import Caller
-from domain.roster.models import Group, Membership, School, SchoolAffiliation, User
-from domain.roster.records import Role
+from domain.roster.models import User
 from domain.tenants.models import Subscription
 from domain.training.eligibility import is_eligible
 from domain.training.models import EligibilityOverride
 from domain.training.seats import read_seats, require_seats
+from domain.training.selection import Selection, check_selection, is_selected
 
 MOST_PEOPLE: Final = 1000
 _END_SESSIONS: Final = text(
@@ -48,14 +47,11 @@ class Eligibility(NamedTuple):
     set_by: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Whose:
-    """People by their ids, or else the live students that fit everything that is given."""
+class Whose(NamedTuple):
+    """People by their ids, or else those who are selected: students."""
 
     user_ids: Sequence[UUID] | None = None
-    school_id: UUID | None = None
-    group_id: UUID | None = None
-    grade: str | None = None
+    selection: Selection = Selection()
 
 
 async def eligibility_of_users(
@@ -121,7 +117,9 @@ async def set_eligibility(
 
 async def _check(session: AsyncSession, tenant_id: UUID, whose: Whose) -> None:
     if whose.user_ids is None:
-        await _check_filter(session, tenant_id, whose)
+        if whose.selection == Selection():
+            raise InvalidInput("filter", "Name a school, a group or a grade.")
+        await check_selection(session, tenant_id, whose.selection)
         return
     if not 1 <= len(whose.user_ids) <= MOST_PEOPLE:
         raise InvalidInput("userIds", f"Name 1 to {MOST_PEOPLE} people.")
@@ -133,44 +131,11 @@ async def _check(session: AsyncSession, tenant_id: UUID, whose: Whose) -> None:
         raise NotFound("person", min(unknown))
 
 
-async def _check_filter(session: AsyncSession, tenant_id: UUID, whose: Whose) -> None:
-    if whose.school_id is None and whose.group_id is None and not whose.grade:
-        raise InvalidInput("filter", "Name a school, a group or a grade.")
-    if whose.grade == "":  # nobody's; it must not let everybody in
-        raise InvalidInput("filter.grade", "Name a grade, or leave it out.")
-    rows: tuple[tuple[str, Any, UUID | None], ...] = (
-        ("school", School, whose.school_id),
-        ("group", Group, whose.group_id),
-    )
-    for what, row, wanted in rows:
-        is_there = select(row.id).where(row.tenant_id == tenant_id, row.id == wanted)
-        if wanted is not None and await session.scalar(is_there) is None:
-            raise NotFound(what, wanted)
-
-
 def _chosen(tenant_id: UUID, whose: Whose) -> Select[Any]:
-    """The ids of the people who are meant."""
-    chosen = select(User.id).where(User.tenant_id == tenant_id)
-    if whose.user_ids is not None:
-        return chosen.where(User.id.in_(whose.user_ids))
-    chosen = chosen.where(User.archived_at.is_(None), User.roles.any_() == Role.STUDENT.value)
-    if whose.grade:
-        chosen = chosen.where(User.grades.any_() == whose.grade)
-    if whose.school_id is not None:
-        link = SchoolAffiliation
-        in_school = select(link.user_id).where(
-            link.tenant_id == tenant_id, link.school_id == whose.school_id
-        )
-        chosen = chosen.where(User.id.in_(in_school))
-    if whose.group_id is not None:
-        member = Membership
-        in_group = select(member.user_id).where(
-            member.tenant_id == tenant_id,
-            member.group_id == whose.group_id,
-            member.archived_at.is_(None),
-        )
-        chosen = chosen.where(User.id.in_(in_group))
-    return chosen
+    """The ids of the people who are meant; by their ids whoever they are."""
+    if whose.user_ids is None:
+        return select(User.id).where(*is_selected(tenant_id, whose.selection))
+    return select(User.id).where(User.tenant_id == tenant_id, User.id.in_(whose.user_ids))
 
 
 async def _write(
@@ -204,7 +169,7 @@ async def _write(
 
 def _target(whose: Whose) -> str | None:
     only = whose.user_ids[0] if whose.user_ids and len(whose.user_ids) == 1 else None
-    found = only or whose.group_id or whose.school_id
+    found = only or whose.selection.group_id or whose.selection.school_id
     return str(found) if found else None
 
 
@@ -212,5 +177,5 @@ def _told(whose: Whose) -> dict[str, Any]:
     """For the audit log: as many ids as may be given, since nothing else says who was meant."""
     if whose.user_ids is not None:
         return {"user_ids": [str(user_id) for user_id in whose.user_ids]}
-    given = {"school_id": whose.school_id, "group_id": whose.group_id, "grade": whose.grade}
-    return {name: str(value) for name, value in given.items() if value is not None}
+    given = whose.selection.as_json()
+    return {name: given[name] for name in ("school_id", "group_id", "grade") if given[name]}

@@ -8,17 +8,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict
 from domain.tenants.models import Subscription
-from domain.training.eligibility import is_eligible
+from domain.training.eligibility import needs_seat
 
 _TAKEN: Final = text(
     "SELECT count(*) FROM users u WHERE u.tenant_id = :tenant_id AND u.archived_at IS NULL"  # noqa: S608 - our own SQL
-    " AND 'STUDENT' = ANY (u.roles) AND u.is_enabled"
-    f" AND {is_eligible('u', user_id='u.id', tenant_id=':tenant_id')}"
+    f" AND {needs_seat('u', user_id='u.id', tenant_id=':tenant_id')}"
 )
 
 
 class Seats(NamedTuple):
-    """`limit` None: any number."""
+    """`limit` None: any number, and nobody counts them."""
 
     limit: int | None
     taken: int
@@ -28,7 +27,7 @@ async def read_seats(session: AsyncSession, *, tenant_id: UUID) -> Seats:
     limit: int | None = await session.scalar(
         select(Subscription.licence_limit).where(Subscription.tenant_id == tenant_id)
     )
-    return Seats(limit, await _count(session, tenant_id))
+    return Seats(limit, 0 if limit is None else await _count(session, tenant_id))
 
 
 async def require_seats(

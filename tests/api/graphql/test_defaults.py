@@ -130,14 +130,16 @@ async def test_what_is_not_theirs_is_refused_in_words(
     ) == {
         "field": ["input", "groupId"],
         "code": "CONFLICT",
-        "message": "This is not a group that the person is in now: choose one of theirs.",
+        "message": f"The person '{mia['key']}' is not in the group '{group}' now: choose one of"
+        " theirs.",
     }
     assert await refused(
         world.alpha, SET_SCHOOL, userId=mia["id"], schoolId=encode_id("S", world.alpha_id, other)
     ) == {
         "field": ["input", "schoolId"],
         "code": "CONFLICT",
-        "message": "This is not a school of the person now: choose one of theirs.",
+        "message": f"The person '{mia['key']}' is not in the school '{other}' now: choose one of"
+        " theirs.",
     }
     await superuser.execute("UPDATE users SET archived_at = now()")
     error = await refused(world.alpha, SET_GROUP, userId=mia["id"], groupId=mia["drama"])

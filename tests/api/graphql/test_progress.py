@@ -293,10 +293,11 @@ async def test_progress_is_carried_to_the_new_group_and_back(school: School) -> 
     assert undone["carries"] == [{"id": carry["id"], "undoneBy": {"kind": "TOKEN"}}]
     assert [await carries(undone=undone) for undone in (False, True, None)] == [0, 1, 1]
     [error] = (await run(UNDO, input=asked))["progressCarryUndo"]["userErrors"]
+    carry_id = await school.see.fetchval("SELECT id FROM progress_carries")
     assert error == {
         "field": ["input", "carryIds"],
         "code": "CONFLICT",
-        "message": "This has been undone already.",
+        "message": f"The carry {str(carry_id)!r} has been undone already.",
     }
 
 

@@ -27,11 +27,11 @@ WRONG = {
     "limit=x": "limit is a number from 1 to 100.",
     "limit=": "limit is a number from 1 to 100.",
     "limit=1&limit=2": "limit is given once.",
-    "after=x": "This is not a cursor of this tenant: take it from `next`.",
-    "after=": "This is not a cursor of this tenant: take it from `next`.",
-    "group=x": "This is not the id of a group of this tenant.",
-    "ids=x": "One of ids is not the id of a user of this tenant.",
-    "ids=": "One of ids is not the id of a user of this tenant.",
+    "after=x": "'x' is not a cursor of this tenant: take it from `next`.",
+    "after=": "'' is not a cursor of this tenant: take it from `next`.",
+    "group=x": "'x' is not the id of a group of this tenant.",
+    "ids=x": "'x' is not the id of a user of this tenant.",
+    "ids=": "'' is not the id of a user of this tenant.",
     "colour=red": "There is no parameter 'colour'.",
 }
 

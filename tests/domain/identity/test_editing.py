@@ -298,6 +298,29 @@ async def test_no_more_students_come_than_there_are_licences(
         await edit(Act.USER_RESTORE, user_id)
 
 
+async def test_a_district_that_has_admins_keeps_one(
+    edit: Edit, superuser: asyncpg.Connection, tenant_id: UUID
+) -> None:
+    admin = {"roles": ["DISTRICT_ADMIN"], "origin": "IMPORT"}
+    first, second = [await add_user(superuser, tenant_id, **admin) for _ in range(2)]
+    await edit(Act.USER_ARCHIVE, first)
+    for act, given in (
+        (Act.USER_ARCHIVE, {}),
+        (Act.USER_UPDATE, {"roles": ["STAFF"]}),
+        (Act.USER_UPDATE, {"is_enabled": False}),
+    ):
+        with pytest.raises(Conflict) as refused:
+            await edit(act, second, **given)
+        assert str(refused.value) == (
+            f"The person '{second}' is the last enabled district admin: give somebody else that"
+            " role first."
+        )
+    row = await person(superuser, second)
+    assert (row["archived_at"], row["roles"], row["is_enabled"]) == (None, ["DISTRICT_ADMIN"], True)
+    await edit(Act.USER_RESTORE, first)
+    await edit(Act.USER_ARCHIVE, second)
+
+
 async def test_who_is_not_there_is_not_found_and_the_act_is_in_the_log(
     edit: Edit, superuser: asyncpg.Connection, tenant_id: UUID
 ) -> None:

@@ -257,6 +257,7 @@ async def test_the_last_district_admin_stays(office: Office) -> None:
     only_kim = "\n".join(ADMINS.splitlines()[::2]) + "\n"
     report = await office.apply(only_kim, archive_missing=True)
     assert (said(report), report["is_applied"]) == ([(1, "role", words)], False)
+    assert report["wrong"] == 0  # no row of it is
     disabled = ADMINS.replace("district_admin,,yes", "district_admin,,no")
     assert said(await office.look(disabled)) == [(1, "role", words)]
     with pytest.raises(Conflict, match="Nobody here would be"):

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from domain.clock import utc_now
+from domain.identity.editing import Act, Asked, edit_roster
 from domain.people.callers import COMMAND_LINE
 from domain.training.carrying import Carrying, carry_over
 from domain.training.defaults import set_default_group, set_default_school
@@ -42,9 +43,9 @@ async def set_everything(story: Story, subjects: Subjects) -> None:
     await set_places(story, subjects)
     await set_eligible(story, subjects)
     await earn(story, subjects)
-    await story.see.execute(
-        "UPDATE schools SET display_name = 'Our North' WHERE id = $1", subjects.school
-    )
+    asked = Asked(Act.SCHOOL_UPDATE, subjects.school, {"display_name": "Our North"}).as_errand()
+    async with story.worker.transaction(story.tenant_id) as session:
+        await edit_roster(session, story.tenant_id, asked, COMMAND_LINE)
 
 
 async def set_levels(story: Story, subjects: Subjects) -> None:

@@ -20,6 +20,7 @@ from domain.training.eligibility_setting import (
     eligibility_of_users,
     set_eligibility,
 )
+from domain.training.selection import Selection
 from tests.api.graphql.seed import (
     add_group,
     add_membership,
@@ -108,9 +109,10 @@ async def test_a_school_a_group_and_a_grade_mean_their_live_students(
         ({"school_id": north, "grade": "03"}, {ann}),
     ]
     for given, meant in cases:
-        assert await put(resources, tenant_id, Whose(**given), False) == len(meant)
+        whose = Whose(selection=Selection(**given))
+        assert await put(resources, tenant_id, whose, False) == len(meant)
         assert await said(superuser) == dict.fromkeys(meant, False)
-        assert await put(resources, tenant_id, Whose(**given), None) == len(meant)
+        assert await put(resources, tenant_id, whose, None) == len(meant)
 
 
 async def test_no_more_students_are_let_in_than_there_are_licences(
@@ -176,7 +178,7 @@ async def test_who_and_what_is_not_there_is_refused(
     with pytest.raises(NotFound):
         await put(resources, tenant_id, Whose(user_ids=[stranger]), True)
     with pytest.raises(NotFound):
-        await put(resources, tenant_id, Whose(school_id=new_id()), True)
+        await put(resources, tenant_id, Whose(selection=Selection(school_id=new_id())), True)
     with pytest.raises(InvalidInput) as none:
         await put(resources, tenant_id, Whose(), True)
     assert none.value.field == "filter"
