@@ -13,13 +13,14 @@ import uvloop
 
 from api.app import create_app
 from api.signals import stop_on_signals
+from api.web_settings import WebSettings
 from domain.collector import calm_collector
 from domain.database import DatabaseRole
 from domain.logs import configure_logs
 from domain.providers.hosts import Hosts
 from domain.resources import Resources, open_resources
 from domain.secrets import KeyRing
-from domain.settings import Environment, read_settings
+from domain.settings import Settings, read_settings
 
 GRACE_SECONDS = 5  # for requests that are under way
 
@@ -28,22 +29,23 @@ def serve(
     opening: AbstractAsyncContextManager[Resources],
     listener: socket.socket,
     *,
-    environment: Environment,
+    settings: Settings,
 ) -> None:
     """Until a signal ends it."""
     calm_collector()
     with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(opening, listener, environment))
+        runner.run(_serve(opening, listener, settings))
 
 
 async def _serve(
     opening: AbstractAsyncContextManager[Resources],
     listener: socket.socket,
-    environment: Environment,
+    settings: Settings,
 ) -> None:
+    web = WebSettings.of(settings)
     async with opening as resources:
         config = uvicorn.Config(
-            create_app(resources, environment=environment),
+            create_app(resources, environment=settings.environment, web=web),
             http="httptools",
             log_config=None,
             access_log=False,
@@ -68,7 +70,7 @@ def main() -> None:
         role=DatabaseRole.API,
     )
     with socket.socket(fileno=int(sys.argv[1])) as listener:
-        serve(opening, listener, environment=settings.environment)
+        serve(opening, listener, settings=settings)
 
 
 if __name__ == "__main__":

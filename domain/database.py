@@ -7,7 +7,7 @@ without one, row-level security shows no tenant's rows.
 import enum
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -28,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from domain.jobs import JobQueue, take_jobs
+from domain.reach import Reach
 
 _NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -97,13 +98,18 @@ class Database:
     queue: JobQueue
     url: str
     role: DatabaseRole
+    reach: Reach | None = None
+
+    def within(self, reach: Reach | None) -> "Database":
+        """The same database, as somebody sees it who does not see all of a tenant."""
+        return self if reach == self.reach else replace(self, reach=reach)
 
     @asynccontextmanager
     async def transaction(self, tenant_id: UUID | None = None) -> AsyncGenerator[AsyncSession]:
         """One unit of work: commit on success, then hand its jobs to the queue."""
         async with AsyncSession(self.engine, expire_on_commit=False) as session:
             async with session.begin():
-                await set_tenant(session, tenant_id)
+                await set_tenant(session, tenant_id, self.reach)
                 yield session
             for job in take_jobs(session):
                 await self.queue.put(job)
@@ -112,7 +118,7 @@ class Database:
     async def read(self, tenant_id: UUID | None = None) -> AsyncGenerator[AsyncSession]:
         """A session that is never committed."""
         async with AsyncSession(self.engine, expire_on_commit=False) as session:
-            await set_tenant(session, tenant_id)
+            await set_tenant(session, tenant_id, self.reach)
             yield session
 
     @asynccontextmanager
@@ -121,7 +127,7 @@ class Database:
         async with AsyncSession(self.engine) as session:
             options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
             await session.connection(execution_options=options)
-            await set_tenant(session, tenant_id)
+            await set_tenant(session, tenant_id, self.reach)
             yield session
 
     async def connect(self, name: str) -> asyncpg.Connection:
@@ -146,11 +152,23 @@ class Database:
         )
 
 
-async def set_tenant(session: AsyncSession, tenant_id: UUID | None) -> None:
-    await session.execute(
-        text("SELECT set_config('homerow.tenant_id', :tenant_id, true)"),
-        {"tenant_id": str(tenant_id) if tenant_id else ""},
-    )
+_SET_TENANT = text("SELECT set_config('homerow.tenant_id', :tenant_id, true)")
+_SET_REACH = text(
+    "SELECT set_config(name, value, true) FROM unnest(:names ::text[], :values ::text[])"
+    " AS told (name, value)"
+)
+
+
+async def set_tenant(
+    session: AsyncSession, tenant_id: UUID | None, reach: Reach | None = None
+) -> None:
+    """Tell the policies of a transaction for whom it is."""
+    tenant = str(tenant_id) if tenant_id else ""
+    if reach is None:
+        await session.execute(_SET_TENANT, {"tenant_id": tenant})
+        return
+    told = {"homerow.tenant_id": tenant, **reach.settings()}
+    await session.execute(_SET_REACH, {"names": list(told), "values": list(told.values())})
 
 
 def tenant_key(*columns: str, table: str, **options: Any) -> ForeignKeyConstraint:

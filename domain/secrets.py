@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
+from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -59,7 +60,7 @@ class KeyRing:
         if len(sealed) < 2 or sealed[0] != _VERSION:  # noqa: PLR2004 - version and length bytes
             raise SecretUnreadable("The sealed value is not in a known form.")
         end = 2 + sealed[1]
-        key = self.keys.get(sealed[2:end].decode(errors="replace"))
+        key = self.keys.get(sealing_key(sealed))
         if key is None:
             raise SecretUnreadable("The key that sealed the value is not in HOMEROW_SECRET_KEYS.")
         nonce, ciphertext = sealed[end : end + _NONCE_BYTES], sealed[end + _NONCE_BYTES :]
@@ -67,3 +68,18 @@ class KeyRing:
             return AESGCM(key).decrypt(nonce, ciphertext, context.encode())
         except (InvalidTag, ValueError) as error:
             raise SecretUnreadable("The sealed value was changed or belongs elsewhere.") from error
+
+
+def totp_context(tenant_id: UUID, account_id: UUID) -> str:
+    """What the sealed second factor of an account is bound to."""
+    return f"accounts:{tenant_id}:{account_id}"
+
+
+def signing_key_context(kid: str) -> str:
+    """What a sealed signing key is bound to."""
+    return f"signing_keys:{kid}"
+
+
+def sealing_key(sealed: bytes) -> str:
+    """The id of the key that sealed the value, or what stands there where nothing was sealed."""
+    return sealed[2 : 2 + sealed[1]].decode(errors="replace") if len(sealed) > 1 else ""

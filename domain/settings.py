@@ -24,7 +24,12 @@ class Settings(BaseSettings):
     are refused unless `allow_private_providers` says otherwise; unset, it follows the servers:
     yes where they are embedded.
 
-    A run can be undone for `retention_days`: for so long it is kept what it changed.
+    People sign in with the providers that have a client id here. `landing_url` is where they go
+    then: the training application. `cors_origins` are the origins, with commas between them, of
+    frontends on other sites.
+
+    A run can be undone for `retention_days`: for so long it is kept what it changed. Who has been
+    archived for `purge_days` is erased.
     """
 
     model_config = SettingsConfigDict(env_prefix="HOMEROW_", frozen=True, extra="ignore")
@@ -44,7 +49,22 @@ class Settings(BaseSettings):
     clever_client_secret: SecretStr | None = None
     classlink_proxy_url: str = "https://oneroster-proxy.classlink.io"
     classlink_token: SecretStr | None = None
+    classlink_sso_url: str = "https://launchpad.classlink.com"
+    classlink_info_url: str = "https://nodeapi.classlink.com"
+    classlink_client_id: str | None = None
+    classlink_client_secret: SecretStr | None = None
+    google_url: str = "https://accounts.google.com"
+    google_client_id: str | None = None
+    google_client_secret: SecretStr | None = None
+    microsoft_url: str = "https://login.microsoftonline.com"
+    microsoft_client_id: str | None = None
+    microsoft_client_secret: SecretStr | None = None
+    landing_url: str | None = None
+    cors_origins: str = ""
+    smtp_url: SecretStr | None = None
+    mail_from: str = "Homerow <homerow@localhost>"
     retention_days: int = Field(default=90, ge=1)
+    purge_days: int = Field(default=365, ge=1)
 
 
 def read_settings() -> Settings:

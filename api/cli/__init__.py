@@ -19,6 +19,7 @@ from api.cli import (
     role_maps,
     rollover,
     run_acts,
+    secrets,
     servers,
     sharing,
     status,
@@ -48,6 +49,7 @@ app.add_typer(run_acts.commands, name="run")
 app.add_typer(holds.commands, name="hold")
 app.add_typer(rollover.commands, name="rollover")
 app.add_typer(tokens.commands, name="token")
+app.add_typer(secrets.commands, name="secrets")
 app.add_typer(exports.commands, name="export")
 app.add_typer(legacy.commands, name="legacy")
 app.add_typer(people_imports.admins, name="admins")

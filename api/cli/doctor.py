@@ -1,10 +1,12 @@
-"""`homerow doctor`: whether everything that Homerow needs is there, and works."""
+"""`homerow doctor`: whether everything that Homerow needs is there, works and is safe."""
 
 import asyncio
 import platform
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from contextlib import suppress
+from enum import StrEnum
+from typing import NamedTuple, TypeVar
 
 import typer
 from alembic.migration import MigrationContext
@@ -14,20 +16,31 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from api.cli.console import EXPECTED, FAILED, explain, settings_for_a_person, tell
+from api.cli.safety import examine_safety
 from api.local import find_running
 from api.migrate import alembic_config
 from api.site import SUPERUSER, Site, open_site, prepare
 from domain.database import DatabaseRole
-from domain.settings import Settings
+from domain.settings import Environment, Settings
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_POSTGRESQL = 18
 
 Answer = TypeVar("Answer")
-Finding = tuple[bool, str]
 Check = Callable[[Site], Awaitable[str]]
 
 commands = typer.Typer()
+
+
+class Mark(StrEnum):
+    WELL = "ok"
+    WRONG = "NO"
+    NOTE = "--"
+
+
+class Finding(NamedTuple):
+    mark: Mark
+    line: str
 
 
 class Wrong(Exception):
@@ -38,20 +51,23 @@ class Wrong(Exception):
 def doctor() -> None:
     """Check Python, the settings, the database and Redis, a line each.
 
-    Ends with status 1 if something is wrong.
+    Ends with status 1 if something is wrong. In production that is also a setting with which
+    `homerow api` would not start.
     """
     findings: list[Finding] = []
     try:
         settings = settings_for_a_person()
-        findings.append((sys.version_info >= OLDEST_PYTHON, f"Python {platform.python_version()}"))
-        findings.append((True, _describe(settings)))
+        is_new_enough = sys.version_info >= OLDEST_PYTHON
+        python = f"Python {platform.python_version()}"
+        findings.append(Finding(Mark.WELL if is_new_enough else Mark.WRONG, python))
+        findings.append(Finding(Mark.WELL, _describe(settings)))
         with open_site(settings) as site:
             findings.extend(asyncio.run(_examine(site)))
     except EXPECTED as error:
-        findings.append((False, explain(error)[0]))
-    for is_well, line in findings:
-        tell(f"{'ok' if is_well else 'NO'}  {line}")
-    if not all(is_well for is_well, _ in findings):
+        findings.append(Finding(Mark.WRONG, explain(error)[0]))
+    for finding in findings:
+        tell(f"{finding.mark.value}  {finding.line}")
+    if any(finding.mark is Mark.WRONG for finding in findings):
         raise typer.Exit(FAILED)
 
 
@@ -62,16 +78,29 @@ def _describe(settings: Settings) -> str:
 
 
 async def _examine(site: Site) -> list[Finding]:
-    return [await _try(check, site) for check in (_keys, _postgresql, _roles, _schema, _redis)]
+    checks = (_keys, _postgresql, _roles, _schema, _redis)
+    return [*[await _try(check, site) for check in checks], *await _safety(site)]
 
 
 async def _try(check: Check, site: Site) -> Finding:
     try:
-        return True, await check(site)
+        return Finding(Mark.WELL, await check(site))
     except Wrong as wrong:
-        return False, str(wrong)
+        return Finding(Mark.WRONG, str(wrong))
     except EXPECTED as error:
-        return False, explain(error)[0]
+        return Finding(Mark.WRONG, explain(error)[0])
+
+
+async def _safety(site: Site) -> list[Finding]:
+    """A developer's machine need not be safe: there it is noted what is a mistake anywhere."""
+    with suppress(*EXPECTED):  # a database that is not there is a finding of its own already
+        found = await examine_safety(site)
+        if site.settings.environment is Environment.LOCAL:
+            return [Finding(Mark.NOTE, str(one)) for one in found if one.matters_locally]
+        if not found:
+            return [Finding(Mark.WELL, "Settings: safe for production")]
+        return [Finding(Mark.WRONG, str(one)) for one in found]
+    return []
 
 
 async def _keys(site: Site) -> str:
@@ -117,7 +146,9 @@ async def _schema(site: Site) -> str:
 
 
 def _revisions(connection: Connection) -> tuple[str | None, str | None]:
-    connection.exec_driver_sql(f"SET ROLE {DatabaseRole.OWNER.value}")
+    may_own = text("SELECT pg_has_role(session_user, :owner, 'SET')")
+    if connection.scalar(may_own, {"owner": DatabaseRole.OWNER.value}):
+        connection.exec_driver_sql(f"SET ROLE {DatabaseRole.OWNER.value}")
     newest = ScriptDirectory.from_config(alembic_config(connection)).get_current_head()
     return MigrationContext.configure(connection).get_current_revision(), newest
 

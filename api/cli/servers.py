@@ -6,6 +6,7 @@ from contextlib import suppress
 import typer
 
 from api.cli.console import FAILED, CommandError, say, settings_for_a_person, tell
+from api.cli.safety import refuse_unsafe
 from api.local import find_running
 from api.processes import listen, serving, url_of, watch, worker_process
 from api.site import open_site, prepare
@@ -49,18 +50,22 @@ def migrate() -> None:
 
 @commands.command(epilog="Example: HOMEROW_PORT=8080 homerow api")
 def api() -> None:
-    """Serve the API in this process. The log goes to standard error."""
+    """Serve the API in this process. The log goes to standard error.
+
+    In production it does not start with unsafe settings: `homerow doctor` names them, too.
+    """
     # The application takes a second to import, for which no other command should have to wait.
     from api.serve import serve  # noqa: PLC0415
 
     configure_logs()
     settings = read_settings()
+    refuse_unsafe(settings)
     listener = listen(settings.host, settings.port, is_fixed=True)
     with listener, open_site(settings) as site:
         asyncio.run(prepare(site))
         say(f"The API is at {settings.public_url or url_of(listener)}")
         opening = site.resources(DatabaseRole.API)
-        serve(opening, listener, environment=settings.environment)
+        serve(opening, listener, settings=settings)
 
 
 @commands.command(epilog="Example: homerow worker")

@@ -1,7 +1,7 @@
 """What a document may cost: how many objects it could bring, page sizes multiplied."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -32,10 +32,10 @@ LIST_SIZE = 10
 
 
 class Costs:
-    """Of a valid document. Without variables, those that are page sizes count as the largest."""
+    """Of a valid document."""
 
     def __init__(
-        self, schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any] | None
+        self, schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any]
     ) -> None:
         self._schema = schema
         self._given = variables
@@ -105,16 +105,15 @@ class Costs:
             if argument.name.value in {"first", "last"}
         ]
         given = [size for size in sizes if size is not None]
-        return min(max(given), MAX_SIZE) if given else DEFAULT_SIZE
+        # A size below nothing, which is refused later, must not pay for other fields.
+        return min(max(0, *given), MAX_SIZE) if given else DEFAULT_SIZE
 
     def _number(self, value: ValueNode | None) -> int | None:
         match value:
             case IntValueNode():
                 return int(value.value)
-            case VariableNode() if self._given is None:
-                return MAX_SIZE
-            case VariableNode(name=name) if name.value in cast("dict[str, Any]", self._given):
-                given = cast("dict[str, Any]", self._given)[name.value]
+            case VariableNode(name=name) if name.value in self._given:
+                given = self._given[name.value]
                 return given if isinstance(given, int | None) else MAX_SIZE
             case VariableNode(name=name):
                 return self._number(self._defaults.get(name.value))

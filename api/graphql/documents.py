@@ -35,35 +35,37 @@ KEPT_CHARACTERS = 256 * 1024
 
 
 class Document:
-    """Valid for this schema and within the limits, but for its cost where that needs variables."""
+    """Valid for this schema and within the limits, but for its cost, which needs variables."""
 
     def __init__(self, node: DocumentNode) -> None:
         self.node = node
-        self.is_cheap = self._cost(None, None) <= MAX_COST
 
     def is_query(self, operation_name: str | None) -> bool:
         operation = get_operation_ast(self.node, operation_name)
         return operation is not None and operation.operation is OperationType.QUERY
 
-    def check_cost(self, operation_name: str | None, variables: Mapping[str, Any]) -> None:
-        """Raises Refused. Most documents are cheap whatever their variables are."""
-        if not self.is_cheap and (cost := self._cost(operation_name, variables)) > MAX_COST:
+    def check_cost(self, operation_name: str | None, variables: Mapping[str, Any]) -> int:
+        """The cost. Raises Refused where it is too high."""
+        cost = self._cost(operation_name, variables)
+        if cost > MAX_COST:
             raise Refused(
                 400,
                 ErrorCode.MAX_COST_EXCEEDED,
                 f"This asks for up to {cost} objects at once; {MAX_COST} is the limit. Ask for "
                 "smaller pages.",
             )
+        return cost
 
-    def _cost(self, operation_name: str | None, variables: Mapping[str, Any] | None) -> int:
-        """The dearest of its operations, or of those with the name."""
+    def _cost(self, operation_name: str | None, variables: Mapping[str, Any]) -> int:
+        """The dearest of its operations, or of those with the name, should there be one."""
         costs = Costs(core, self.node, variables)
-        return max(
+        asked = (
             costs.of(operation)
             for operation in self.node.definitions
             if isinstance(operation, OperationDefinitionNode)
             and (operation_name is None or _is_named(operation, operation_name))
         )
+        return max(asked, default=0)
 
 
 def _is_named(operation: OperationDefinitionNode, name: str) -> bool:

@@ -56,18 +56,18 @@ class TenantFilter:
 
 
 def tenants(info: Info, filter: TenantFilter | None, order_by: TenantOrder | None) -> Listing:
-    """All of them for an operator, by an audited function; a tenant's token sees its own row."""
+    """All of them on the product's own side, by an audited function; a tenant's token sees its own row."""
     caller = info.context.caller
     table = func.list_tenants().table_valued(
         *(column(known.name, known.type) for known in models.Tenant.__table__.columns)
     )
-    row: Any = table.alias("tenants").c if caller.is_operator else models.Tenant
+    row: Any = table.alias("tenants").c if caller.is_product_side else models.Tenant
     chosen = filter or TenantFilter()
     order = order_by or TenantOrder(field=TenantOrderField.NAME)
     statement = select(*columns_of(row)).where(
         *contains(chosen.search, row.name, row.display_name, row.slug)
     )
-    if not caller.is_operator:
+    if not caller.is_product_side:
         statement = statement.where(row.id == caller.tenant_id)
     if chosen.status is not None:
         statement = statement.where(row.status == chosen.status)

@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from inspect import isawaitable
 from typing import Any, TypeGuard, cast
 
@@ -24,7 +24,9 @@ from api.graphql.executing import Executor, QueryExecutor, Unusual
 from api.graphql.loaders import Loaders
 from api.graphql.requests import Operation, answer_form, authenticate, read_operation
 from api.graphql.schema import core
+from api.graphql.throttling import Throttling
 from api.providers import platform_of
+from api.security_headers import GRAPHIQL_POLICY
 from domain.clock import new_id
 from domain.people.callers import Caller
 from domain.resources import Resources
@@ -47,6 +49,7 @@ class GraphQLView:
         self._documents = Documents()
         self._cursors = CursorSigner.of(resources.keys)
         self._platform = platform_of(resources.hosts)
+        self._throttling = Throttling(resources.throttle)
 
     async def respond(self, request: Request) -> Response:
         if request.method != "POST":
@@ -76,10 +79,14 @@ class GraphQLView:
     async def _answer(self, request: Request, request_id: str) -> Mapping[str, Any]:
         """Raises Refused for what is not executed."""
         began = time.perf_counter()
-        caller = await authenticate(request, self._resources.database)
+        async with self._deadline():
+            caller = await authenticate(request, self._resources.database)
         operation = await read_operation(request)
         try:
-            result = await self._execute(operation, caller, request_id)
+            document = self._documents.prepare(operation.query)
+            cost = document.check_cost(operation.name, operation.variables)
+            extensions = await self._throttling.spend(caller, cost)
+            result = await self._execute(document, operation, caller, request_id)
         finally:
             log.info(
                 "graphql_request",
@@ -88,34 +95,39 @@ class GraphQLView:
                 document=hashlib.sha256(operation.query.encode()).hexdigest()[:16],
                 milliseconds=round((time.perf_counter() - began) * 1000),
             )
+        answer = {"data": result.data, "extensions": extensions}
         if not result.errors:
-            return {"data": result.data}
+            return answer
         if result.data is None and not any(error.path for error in result.errors):
             raise Refused.because(ErrorCode.BAD_USER_INPUT, result.errors)
-        return {"data": result.data, "errors": present(result.errors, request_id=request_id)}
+        return answer | {"errors": present(result.errors, request_id=request_id)}
 
     async def _execute(
-        self, operation: Operation, caller: Caller, request_id: str
+        self, document: Document, operation: Operation, caller: Caller, request_id: str
     ) -> ExecutionResult:
-        document = self._documents.prepare(operation.query)
-        document.check_cost(operation.name, operation.variables)
         resources = self._resources
+        async with self._deadline() as deadline:
+            context = Context(
+                caller=caller,
+                database=resources.database,
+                loaders=Loaders(resources.database),
+                keys=resources.keys,
+                cursors=self._cursors,
+                platform=self._platform,
+                deadline=deadline,
+                request_id=request_id,
+            )
+            if document.is_query(operation.name):
+                with suppress(Unusual):
+                    return await _run(QueryExecutor, document, operation, context)
+            return await _run(Executor, document, operation, context)
+
+    @asynccontextmanager
+    async def _deadline(self) -> AsyncGenerator[asyncio.Timeout]:
+        """Raises Refused where it is missed."""
         try:
             async with asyncio.timeout(self._seconds) as deadline:
-                context = Context(
-                    caller=caller,
-                    database=resources.database,
-                    loaders=Loaders(resources.database),
-                    keys=resources.keys,
-                    cursors=self._cursors,
-                    platform=self._platform,
-                    deadline=deadline,
-                    request_id=request_id,
-                )
-                if document.is_query(operation.name):
-                    with suppress(Unusual):
-                        return await _run(QueryExecutor, document, operation, context)
-                return await _run(Executor, document, operation, context)
+                yield deadline
         except TimeoutError:
             raise Refused(
                 503, ErrorCode.TIMEOUT, f"This took longer than {self._seconds} seconds."
@@ -124,7 +136,8 @@ class GraphQLView:
     def _page(self, request: Request) -> Response:
         """GraphiQL, for a browser on a developer's machine. Queries come by POST only."""
         if self._has_page and "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(get_graphql_ide_html(graphql_ide="graphiql"))
+            page = get_graphql_ide_html(graphql_ide="graphiql")
+            return HTMLResponse(page, headers={"Content-Security-Policy": GRAPHIQL_POLICY})
         return Response(status_code=405, headers={"Allow": "POST"})
 
 

@@ -37,6 +37,7 @@ class Errand(TenantRow, Base):
     A REFUSED one says why: `refused_code` is INVALID, CONFLICT, NOT_FOUND or PROVIDER_MANAGED, of
     which `result` names the provider. `started_at` moves on while a worker is at it, so that a
     dead worker's errand is known. `progress` is {done, total} of one that takes long.
+    `reach` is how far the asker saw; None: all of the tenant.
     """
 
     __tablename__ = "errands"
@@ -56,3 +57,4 @@ class Errand(TenantRow, Base):
     refused_field: Mapped[str | None]
     message: Mapped[str | None]
     progress: Mapped[dict[str, Any] | None]
+    reach: Mapped[dict[str, Any] | None]

@@ -24,7 +24,10 @@ class Upload(TenantRow, Base):
 
 
 class Export(TenantRow, Base):
-    """A download that may be fetched once. `choice` says which rows: {run_id} or a filter."""
+    """A download that may be fetched once. `choice` says which rows: {run_id} or a filter.
+
+    `reach` is how far the asker saw; None: all of the tenant.
+    """
 
     __tablename__ = "exports"
 
@@ -33,5 +36,6 @@ class Export(TenantRow, Base):
     choice: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     created_by: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    reach: Mapped[dict[str, Any] | None]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]

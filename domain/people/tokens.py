@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.people.callers import Caller, Scope
+from domain.people.callers import SCOPES, Caller, CallerRole, Scope
 from domain.people.models import ApiToken
 
 PREFIX = "hrw_"
@@ -21,7 +21,7 @@ def hash_token(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-async def create_api_token(
+async def create_api_token(  # noqa: PLR0913 - what a token is made of
     session: AsyncSession,
     *,
     tenant_id: UUID | None,
@@ -29,6 +29,9 @@ async def create_api_token(
     scopes: Collection[Scope],
     now: datetime,
     lifetime: timedelta = DEFAULT_LIFETIME,
+    created_by: str | None = None,
+    created_by_user_id: UUID | None = None,
+    operator_id: UUID | None = None,
 ) -> tuple[ApiToken, str]:
     """The stored row, and the secret that is shown this once."""
     secret = PREFIX + secrets.token_urlsafe(32)
@@ -38,6 +41,9 @@ async def create_api_token(
         token_hash=hash_token(secret),
         scopes=sorted(scope.value for scope in scopes),
         expires_at=now + lifetime,
+        created_by=created_by,
+        created_by_user_id=created_by_user_id,
+        operator_id=operator_id,
     )
     session.add(token)
     await session.flush()
@@ -48,16 +54,18 @@ async def find_caller(session: AsyncSession, secret: str) -> Caller | None:
     """None for a token that is unknown, expired or revoked; the three are not told apart."""
     row = (
         await session.execute(
-            text("SELECT id, tenant_id, name, scopes FROM find_api_token(:hash)"),
+            text("SELECT id, tenant_id, name, scopes, role FROM find_api_token(:hash)"),
             {"hash": hash_token(secret)},
         )
     ).one_or_none()
     if row is None:
         return None
-    known = {scope.value for scope in Scope}
+    role = CallerRole(row.role)
+    given = {scope for scope in Scope if scope.value in row.scopes}
     return Caller(
         actor=f"token {row.id}",
         name=row.name,
         tenant_id=row.tenant_id,
-        scopes=frozenset(Scope(scope) for scope in row.scopes if scope in known),
+        scopes=SCOPES[role] & given,
+        roles=frozenset({role}),
     )

@@ -2,7 +2,6 @@
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, UniqueConstraint, Uuid, text
@@ -39,6 +38,8 @@ class SummaryMail(StrEnum):
 
 
 class Tenant(Base):
+    """`is_listed`: whether people who look for their sign-in page are shown it."""
+
     __tablename__ = "tenants"
     __table_args__ = (
         CheckConstraint("slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'", name="slug"),
@@ -50,6 +51,7 @@ class Tenant(Base):
     display_name: Mapped[str]
     time_zone: Mapped[str]
     status: Mapped[TenantStatus] = mapped_column(text_enum(TenantStatus, "status"))
+    is_listed: Mapped[bool] = mapped_column(server_default=text("true"))
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
@@ -79,15 +81,6 @@ class Contact(TenantRow, Base):
     name: Mapped[str]
     email: Mapped[str]
     summary_mail: Mapped[SummaryMail] = mapped_column(text_enum(SummaryMail, "summary_mail"))
-
-
-class SignInMethod(TenantRow, Base):
-    __tablename__ = "sign_in_methods"
-    __table_args__ = (UniqueConstraint("tenant_id", "method"),)
-
-    method: Mapped[str]
-    is_enabled: Mapped[bool]
-    settings: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
 
 
 class OnboardingStep(TenantRow, Base):

@@ -64,6 +64,8 @@ COMMANDS = (
     "run cancel",
     "run revert",
     "token create",
+    "secrets rotate",
+    "secrets check",
     "export errors",
     "export changes",
     "legacy import",

@@ -137,13 +137,28 @@ def test_a_page_size_in_a_variable_is_multiplied_when_it_is_known() -> None:
         " memberships(first: $m) { nodes { user { id } } } } } } }"
     )
     document = documents.prepare(source)
-    document.check_cost(None, {"n": 10, "m": 100})
-    document.check_cost(None, {"m": 50})
-    document.check_cost(None, {})
+    assert document.check_cost(None, {"n": 10, "m": 100}) == 1 + 10 * (1 + 100 * 2)
+    assert document.check_cost(None, {"m": 50}) == 1 + 100 * (1 + 50 * 2)
+    assert document.check_cost(None, {}) == 1 + 100 * (1 + 50 * 2)
     with pytest.raises(Refused, match="20101 objects"):
         document.check_cost(None, {"m": 100})
     with pytest.raises(Refused):
         document.check_cost(None, {"m": 10**12})
+
+
+def test_a_size_below_nothing_does_not_pay_for_other_fields() -> None:
+    source = (
+        'query ($n: Int) { a: tenant(slug: "x") { groups(first: $n) { nodes { id } } }'
+        ' b: tenant(slug: "x") { groups(first: -9) { nodes { id } }'
+        " more: groups(first: 100) { nodes { id } } } }"
+    )
+    assert Documents().prepare(source).check_cost(None, {"n": -(10**9)}) == 1 + 1 + 100
+
+
+def test_an_operation_that_is_not_there_costs_nothing() -> None:
+    document = Documents().prepare("query A { viewer { name } } query B { viewer { name } }")
+    assert document.check_cost("A", {}) == 1
+    assert document.check_cost("C", {}) == 0
 
 
 def test_the_fragments_of_a_page_cost_as_often_as_they_are_spread() -> None:
