@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from domain.database import Database, DatabaseRole, create_engine
+from domain.one_time import OneTime
 from domain.providers import open_source
 from domain.providers.hosts import Hosts
 from domain.queue import ArqQueue
 from domain.roster.source import SourceOpener
 from domain.secrets import KeyRing
+from domain.throttle import Throttle, open_redis
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,8 @@ class Resources:
     queue: ArqQueue
     keys: KeyRing
     redis_url: str
+    throttle: Throttle
+    one_time: OneTime
     open_source: SourceOpener
     hosts: Hosts
 
@@ -29,15 +33,19 @@ async def open_resources(
 ) -> AsyncGenerator[Resources]:
     queue = await ArqQueue.connect(redis_url)
     engine = create_engine(database_url, role)
+    redis = open_redis(redis_url)
     try:
         yield Resources(
             database=Database(engine=engine, queue=queue, url=database_url, role=role),
             queue=queue,
             keys=keys,
             redis_url=redis_url,
+            throttle=Throttle(redis),
+            one_time=OneTime(redis),
             open_source=partial(open_source, hosts=hosts),
             hosts=hosts,
         )
     finally:
         await engine.dispose()
+        await redis.aclose()
         await queue.close()
