@@ -8,7 +8,7 @@ UV = $$(command -v uv || echo $(BIN)/uv)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo up test soak check bench docs schema lock clean
+.PHONY: help demo up test soak fuzz browser audit check bench docs schema lock clean
 .DELETE_ON_ERROR:
 
 help: ## Say what can be made
@@ -34,12 +34,16 @@ check: $(INSTALLED) ## Check format, style, types and walls between the packages
 	@echo "lint-imports" && $(BIN)/lint-imports --no-logo --no-cache
 	@echo "ast-grep" && $(BIN)/ast-grep scan --error
 
+audit: $(INSTALLED) ## Look for known vulnerabilities in what requirements.lock lists
+	@$(BIN)/python -m tests.audit
+
 bench: $(INSTALLED) ## Measure the speed of syncs and queries
 	@$(BIN)/python -m tests.benchmarks
 
-docs: $(INSTALLED) ## Write docs/validation.md and docs/ownership.md anew from their tables
+docs: $(INSTALLED) ## Write the pages of docs/ that are made from tables anew
 	@$(BIN)/python -m domain.validation.page > docs/validation.md
 	@$(BIN)/python -m domain.roster.page > docs/ownership.md
+	@$(BIN)/python -m domain.privacy.page > docs/privacy.md
 
 schema: $(INSTALLED) ## Write the published GraphQL schema anew
 	@$(BIN)/python -m api.graphql.schema > api/graphql/schema.graphql

@@ -32,7 +32,7 @@ def create_app(
     Without settings of the web, nothing of it is known but whether this is a developer's machine.
     """
     web = web or WebSettings(is_local=environment is Environment.LOCAL)
-    view = GraphQLView(resources, has_page=web.is_local)
+    view = GraphQLView(resources, web=web)
 
     async def ready(_: Request) -> Response:
         database, queue = await asyncio.gather(_answers(resources), _is_reachable(resources))

@@ -152,6 +152,20 @@ async def worker_resources(
 
 
 @pytest.fixture
+async def owner_resources(
+    local_servers: LocalServers, database_url: dict[str, str], keys: KeyRing
+) -> AsyncGenerator[Resources]:
+    async with open_resources(
+        database_url=database_url[DatabaseRole.OWNER],
+        redis_url=local_servers.redis_url,
+        keys=keys,
+        hosts=HOSTS,
+        role=DatabaseRole.OWNER,
+    ) as opened:
+        yield opened
+
+
+@pytest.fixture
 def shared_data() -> Path:
     """Recorded answers and real packages, which are not part of the repository."""
     folder = Path(__file__).parents[2] / "shared" / "data"

@@ -16,7 +16,10 @@ from domain.secrets import KeyRing
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Holds the database, never a session: resolvers of one request run side by side."""
+    """Holds the database, never a session: resolvers of one request run side by side.
+
+    `database` and `loaders` see of a tenant what the caller sees.
+    """
 
     caller: Caller
     database: Database

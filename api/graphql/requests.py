@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 import orjson
 from starlette.requests import Request
 
+from api.browsers import CSRF_HEADER, SESSION_COOKIE, is_of_same_origin, read_cookie
 from api.graphql.documents import check_text
 from api.graphql.errors import ErrorCode, Refused
+from domain.clock import utc_now
 from domain.database import Database
 from domain.people.callers import Caller
-from domain.people.tokens import find_caller
+from domain.people.credentials import find_caller
 
 MAX_BODY = 1024 * 1024
 """As much as the largest batch of results takes; see progressRecord."""
@@ -28,17 +30,47 @@ class Operation(NamedTuple):
 
 
 async def authenticate(request: Request, database: Database) -> Caller:
-    """A missing, unknown, expired and revoked token get the same answer. Raises Refused."""
+    """By a bearer token: an API token, or that of a session. Raises Refused.
+
+    A missing, unknown, expired and revoked token get the same answer.
+    """
+    return await _know(_bearer(request), database)
+
+
+async def authenticate_browser(
+    request: Request, database: Database, *, public_origin: str | None
+) -> Caller:
+    """As `authenticate`, or by the cookie of a browser, whose requests must be our own pages'.
+
+    With a token beside it the cookie is ignored. Raises Refused.
+    """
+    secret = _bearer(request)
+    if "authorization" not in request.headers:
+        secret = read_cookie(request, SESSION_COOKIE)
+        if secret and not (
+            request.headers.get(CSRF_HEADER) and is_of_same_origin(request, public_origin)
+        ):
+            raise Refused(
+                403,
+                ErrorCode.FORBIDDEN,
+                "A request with a cookie comes from a page of this site, with the header"
+                f" {CSRF_HEADER}.",
+            )
+    return await _know(secret, database)
+
+
+def _bearer(request: Request) -> str | None:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    caller = None
-    if scheme.lower() == "bearer" and token.strip():
-        async with database.read() as session:
-            caller = await find_caller(session, token.strip())
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+async def _know(secret: str | None, database: Database) -> Caller:
+    caller = await find_caller(database, secret, now=utc_now()) if secret else None
     if caller is None:
         raise Refused(
             401,
             ErrorCode.UNAUTHENTICATED,
-            "Sign in with a valid token.",
+            "Sign in, or send a valid token.",
             headers={"WWW-Authenticate": "Bearer"},
         )
     return caller

@@ -22,11 +22,12 @@ from api.graphql.documents import Document, Documents
 from api.graphql.errors import MASK, OF_DOCUMENTS, ErrorCode, Refused, log_failure, present
 from api.graphql.executing import Executor, QueryExecutor, Unusual
 from api.graphql.loaders import Loaders
-from api.graphql.requests import Operation, answer_form, authenticate, read_operation
+from api.graphql.requests import Operation, answer_form, authenticate_browser, read_operation
 from api.graphql.schema import core
 from api.graphql.throttling import Throttling
 from api.providers import platform_of
 from api.security_headers import GRAPHIQL_POLICY
+from api.web_settings import WebSettings
 from domain.clock import new_id
 from domain.people.callers import Caller
 from domain.resources import Resources
@@ -42,10 +43,10 @@ _is_awaitable = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_
 class GraphQLView:
     """One for a process: it keeps the documents that it has seen."""
 
-    def __init__(self, resources: Resources, *, has_page: bool, seconds: float = SECONDS) -> None:
+    def __init__(self, resources: Resources, *, web: WebSettings, seconds: float = SECONDS) -> None:
         self._resources = resources
         self._seconds = seconds
-        self._has_page = has_page
+        self._web = web
         self._documents = Documents()
         self._cursors = CursorSigner.of(resources.keys)
         self._platform = platform_of(resources.hosts)
@@ -80,7 +81,9 @@ class GraphQLView:
         """Raises Refused for what is not executed."""
         began = time.perf_counter()
         async with self._deadline():
-            caller = await authenticate(request, self._resources.database)
+            caller = await authenticate_browser(
+                request, self._resources.database, public_origin=self._web.public_origin
+            )
         operation = await read_operation(request)
         try:
             document = self._documents.prepare(operation.query)
@@ -106,11 +109,12 @@ class GraphQLView:
         self, document: Document, operation: Operation, caller: Caller, request_id: str
     ) -> ExecutionResult:
         resources = self._resources
+        database = resources.database.within(caller.reach)
         async with self._deadline() as deadline:
             context = Context(
                 caller=caller,
-                database=resources.database,
-                loaders=Loaders(resources.database),
+                database=database,
+                loaders=Loaders(database),
                 keys=resources.keys,
                 cursors=self._cursors,
                 platform=self._platform,
@@ -135,7 +139,7 @@ class GraphQLView:
 
     def _page(self, request: Request) -> Response:
         """GraphiQL, for a browser on a developer's machine. Queries come by POST only."""
-        if self._has_page and "text/html" in request.headers.get("accept", ""):
+        if self._web.is_local and "text/html" in request.headers.get("accept", ""):
             page = get_graphql_ide_html(graphql_ide="graphiql")
             return HTMLResponse(page, headers={"Content-Security-Policy": GRAPHIQL_POLICY})
         return Response(status_code=405, headers={"Allow": "POST"})

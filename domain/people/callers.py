@@ -73,6 +73,7 @@ class Caller:
     user_id: UUID | None = None
     account_id: UUID | None = None
     session_id: UUID | None = None
+    token_id: UUID | None = None
 
     def __post_init__(self) -> None:
         """Whoever is not said to be anything else is a token."""
@@ -100,6 +101,14 @@ class Caller:
         """Raises Forbidden."""
         if scope not in self.scopes:
             raise Forbidden(f"This token has not the scope {scope.value!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Whose a credential is. `is_due`: it is time to note that it was used."""
+
+    caller: Caller
+    is_due: bool
 
 
 SYSTEM = Caller(actor="system", name="Homerow")

@@ -15,14 +15,12 @@ from uuid import UUID
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.people.callers import SCOPES, TENANT_ADMINS, Caller, CallerRole, Scope
+from domain.people.callers import SCOPES, TENANT_ADMINS, Caller, CallerRole, Found, Scope
 from domain.people.models import Session, SignInMethodName
-from domain.people.tokens import hash_token
+from domain.people.tokens import SEEN_EVERY, hash_token
 from domain.reach import Reach
 
 PREFIX: Final = "hrs_"
-TOUCH: Final = timedelta(minutes=1)
-"""That somebody was seen is noted this often."""
 _CLIENT_LENGTH: Final = 200
 
 
@@ -83,16 +81,11 @@ def _printable(client: str | None) -> str | None:
     return "".join(filter(str.isprintable, client))[:_CLIENT_LENGTH] if client else None
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """`is_due`: it is time to note that the session was used; see `touch_session`."""
-
-    caller: Caller
-    is_due: bool
-
-
 async def find_session(session: AsyncSession, token: str, *, now: datetime) -> Found | None:
-    """None for one that is unknown, over, or whose person may not sign in any more."""
+    """None for one that is unknown, over, or whose person may not sign in any more.
+
+    Where it is due, `touch_session` is to be called.
+    """
     row = (
         await session.execute(
             text("SELECT * FROM find_session(:hash)"), {"hash": hash_token(token)}
@@ -103,7 +96,7 @@ async def find_session(session: AsyncSession, token: str, *, now: datetime) -> F
     roles = roles_of(row.roles, is_super_admin=row.user_id is None)
     if now - row.last_seen_at > lifetime_of(roles).idle:
         return None
-    return Found(_caller(row, roles), is_due=now - row.last_seen_at > TOUCH)
+    return Found(_caller(row, roles), is_due=now - row.last_seen_at > SEEN_EVERY)
 
 
 def roles_of(stored: Iterable[str], *, is_super_admin: bool = False) -> frozenset[CallerRole]:

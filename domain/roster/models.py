@@ -114,6 +114,8 @@ class User(Rostered, Base):
         tenant_key("merged_into_id", table="users"),
         # Every night asks whether anybody is left from before rostering.
         Index("ix_users_legacy", "tenant_id", postgresql_where=text("origin = 'LEGACY'")),
+        # So does who was archived so long ago that they are to be erased.
+        Index("ix_users_archived", "archived_at", postgresql_where=text("archived_at IS NOT NULL")),
     )
 
     username: Mapped[str | None]
