@@ -18,9 +18,10 @@ from api.cli import app
 from api.generator.package import expected_path, generate
 from api.local import find_running
 from api.site import open_site
+from domain.clock import utc_now
 from domain.database import DatabaseRole
 from domain.people.callers import ALL_SCOPES, Caller, Scope
-from domain.people.tokens import find_caller
+from domain.people.credentials import find_caller
 from domain.settings import Settings
 from tests.api.commands import (
     Run,
@@ -230,11 +231,9 @@ def test_a_token_is_printed_once_and_works(run: Run, tenant: str, data_dir: Path
 
 async def callers_of(data_dir: Path, *tokens: str) -> list[Caller | None]:
     with open_site(Settings(data_dir=data_dir)) as site:
-        async with (
-            site.resources(DatabaseRole.API) as resources,
-            resources.database.read() as session,
-        ):
-            return [await find_caller(session, token) for token in tokens]
+        async with site.resources(DatabaseRole.API) as resources:
+            now = utc_now()
+            return [await find_caller(resources.database, token, now=now) for token in tokens]
 
 
 def test_a_database_without_the_schema_says_so(run: Run, local_servers: Any, template: str) -> None:

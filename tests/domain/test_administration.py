@@ -19,7 +19,8 @@ from domain.integrations.service import (
     get_integration,
 )
 from domain.people.callers import COMMAND_LINE, Caller, Scope
-from domain.people.tokens import create_api_token, find_caller
+from domain.people.credentials import find_caller
+from domain.people.tokens import create_api_token
 from domain.resources import Resources
 from domain.roster.source import Provider
 from domain.secrets import KeyRing, SecretUnreadable
@@ -263,19 +264,16 @@ async def test_a_token_is_shown_once_and_ends_by_time_or_by_hand(
         )
     row = await superuser.fetchrow("SELECT * FROM api_tokens WHERE id = $1", token.id)
     assert secret.encode() not in row["token_hash"]
-    async with resources.database.read() as session:
-        caller = await find_caller(session, secret)
-        assert caller is not None
-        assert (caller.tenant_id, caller.scopes) == (tenant_id, frozenset({Scope.SYNC_RUN}))
-        assert await find_caller(session, old) is None
-        assert await find_caller(session, secret + "x") is None
-        with pytest.raises(Forbidden):
-            caller.demand(Scope.TENANT_ADMIN)
+    caller = await find_caller(resources.database, secret, now=now)
+    assert caller is not None
+    assert (caller.tenant_id, caller.scopes) == (tenant_id, frozenset({Scope.SYNC_RUN}))
+    assert await find_caller(resources.database, old, now=now) is None
+    assert await find_caller(resources.database, secret + "x", now=now) is None
+    with pytest.raises(Forbidden):
+        caller.demand(Scope.TENANT_ADMIN)
     await superuser.execute("UPDATE api_tokens SET scopes = '{sync:run,unheard:of}'")
-    async with resources.database.read() as session:
-        caller = await find_caller(session, secret)
-        assert caller is not None
-        assert caller.scopes == frozenset({Scope.SYNC_RUN})
+    caller = await find_caller(resources.database, secret, now=now)
+    assert caller is not None
+    assert caller.scopes == frozenset({Scope.SYNC_RUN})
     await superuser.execute("UPDATE api_tokens SET revoked_at = now()")
-    async with resources.database.read() as session:
-        assert await find_caller(session, secret) is None
+    assert await find_caller(resources.database, secret, now=now) is None

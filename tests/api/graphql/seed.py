@@ -57,6 +57,7 @@ async def add_token(
         "name": f"token {secret}",
         "scopes": [scope.value for scope in scopes],
         "expires_at": utc_now() + timedelta(days=1),
+        "last_used_at": utc_now(),
     }
     hashed = hash_token(secret)
     await insert(connection, "api_tokens", tenant_id=tenant_id, token_hash=hashed, **row | values)

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from api.app import create_app
 from api.graphql.view import GraphQLView
+from api.web_settings import WebSettings
 from domain.clock import utc_now
 from domain.resources import Resources
 from domain.settings import Environment
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.anyio
 VIEWER = {"query": "{ viewer { name } }"}
 NOT_KNOWN = {
     "errors": [
-        {"message": "Sign in with a valid token.", "extensions": {"code": "UNAUTHENTICATED"}}
+        {"message": "Sign in, or send a valid token.", "extensions": {"code": "UNAUTHENTICATED"}}
     ]
 }
 MALFORMED = (
@@ -273,7 +274,7 @@ async def test_a_failure_before_execution_is_masked_too(
 async def test_a_request_that_takes_too_long_is_ended(
     world: World, resources: Resources, superuser: asyncpg.Connection
 ) -> None:
-    view = GraphQLView(resources, has_page=False, seconds=0.3)
+    view = GraphQLView(resources, web=WebSettings(), seconds=0.3)
     slow = Starlette(routes=[Route("/graphql", view.respond, methods=["POST"])])
     query = '{ tenant(slug: "alpha") { users { totalCount } } }'
     async with connected(slow, "of-alpha") as alpha:
