@@ -1,4 +1,4 @@
-"""The ASGI application: GraphQL, and whether the process and its servers are well."""
+"""The ASGI application: GraphQL, the doors beside it, the sign-in pages, and how we are."""
 
 import asyncio
 
@@ -15,23 +15,19 @@ from api.exports import export_routes
 from api.graphql.view import GraphQLView
 from api.hosts import OwnHost
 from api.security_headers import SecurityHeaders
+from api.signing_in.routes import sign_in_routes
+from api.signing_in.site import SignInSettings, Site
 from api.training import training_routes
 from api.uploads import upload_route
 from api.web_settings import WebSettings
 from domain.resources import Resources
-from domain.settings import Environment
 
 READY_SECONDS = 2
 
 
-def create_app(
-    resources: Resources, *, environment: Environment, web: WebSettings | None = None
-) -> Starlette:
-    """The resources are the caller's: opened before, closed after.
-
-    Without settings of the web, nothing of it is known but whether this is a developer's machine.
-    """
-    web = web or WebSettings(is_local=environment is Environment.LOCAL)
+def create_app(resources: Resources, settings: SignInSettings) -> Starlette:
+    """The resources are the caller's: opened before, closed after."""
+    web = settings.web
     view = GraphQLView(resources, web=web)
 
     async def ready(_: Request) -> Response:
@@ -46,6 +42,7 @@ def create_app(
             *export_routes(resources.database),
             upload_route(resources.database),
             *training_routes(resources.database),
+            *sign_in_routes(Site(resources, settings)),
             Route("/healthz", _health),
             Route("/readyz", ready),
         ],

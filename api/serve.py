@@ -13,7 +13,7 @@ import uvloop
 
 from api.app import create_app
 from api.signals import stop_on_signals
-from api.web_settings import WebSettings
+from api.signing_in.site import SignInSettings
 from domain.collector import calm_collector
 from domain.database import DatabaseRole
 from domain.logs import configure_logs
@@ -42,10 +42,9 @@ async def _serve(
     listener: socket.socket,
     settings: Settings,
 ) -> None:
-    web = WebSettings.of(settings)
     async with opening as resources:
         config = uvicorn.Config(
-            create_app(resources, environment=settings.environment, web=web),
+            create_app(resources, SignInSettings.of(settings)),
             http="httptools",
             log_config=None,
             access_log=False,

@@ -3,7 +3,8 @@
 DomainError
 ├── NotFound        there is no such thing, or not for this caller
 ├── Conflict        well formed, but the present state forbids it
-│   └── ProviderManaged   the provider owns it, so it is changed there
+│   ├── ProviderManaged   the provider owns it, so it is changed there
+│   └── SignInAgain       the person signed in too long ago for this
 ├── InvalidInput    one value is wrong, and which
 ├── Forbidden       this caller may not
 └── SourceError     the provider's side; see domain.roster.source
@@ -34,6 +35,10 @@ class ProviderManaged(Conflict):
     def __init__(self, message: str, *, field: str | None, provider: str) -> None:
         super().__init__(message, field=field)
         self.provider = provider
+
+
+class SignInAgain(Conflict):
+    """Whoever asks may do it, and has to prove again who they are."""
 
 
 class InvalidInput(DomainError):

@@ -27,6 +27,9 @@ CHECK = Job("check")
 ERRAND = Job("errand")
 """There is an errand to be run."""
 
+MAIL = Job("mail")
+"""There is a mail to be sent."""
+
 
 def enqueue(session: AsyncSession, job: Job) -> None:
     session.info.setdefault("jobs", []).append(job)

@@ -11,16 +11,26 @@ from arq.worker import Worker, func
 
 from domain.collector import calm_collector
 from domain.database import DatabaseRole
-from domain.jobs import CHECK, ERRAND, WAKE
+from domain.jobs import CHECK, ERRAND, MAIL, WAKE
 from domain.logs import configure_logs
+from domain.notifications.delivery import Post
 from domain.providers.hosts import Hosts
 from domain.queue import encode_job, redis_settings
-from domain.resources import Resources, open_resources
+from domain.resources import open_resources
 from domain.secrets import KeyRing
 from domain.settings import Settings, read_settings
-from domain.sync.retention import KEPT
 from worker.discover import discover
-from worker.tasks import RUNS_AT_ONCE, WorkerContext, check, clean, errand, tick, wake
+from worker.tasks import (
+    RUNS_AT_ONCE,
+    WorkerContext,
+    check,
+    clean,
+    erase,
+    errand,
+    mail,
+    tick,
+    wake,
+)
 
 _SHORT_JOBS = 3
 """Places for what never takes long: trying a connection, errands, and the clock's ticks."""
@@ -32,7 +42,7 @@ _TICKS = {0, 20, 40}
 log = structlog.get_logger()
 
 
-def create_worker(resources: Resources, *, kept: timedelta = KEPT) -> Worker:
+def create_worker(context: WorkerContext) -> Worker:
     """A worker of arq's around our tasks.
 
     Jobs are wake-ups: they are kept nowhere and never retried, since the rows in PostgreSQL say
@@ -43,6 +53,7 @@ def create_worker(resources: Resources, *, kept: timedelta = KEPT) -> Worker:
             func(wake, name=WAKE.name, keep_result=0, timeout=24 * _HOURS, max_tries=1),
             func(check, name=CHECK.name, keep_result=0, timeout=30 * _MINUTES, max_tries=1),
             func(errand, name=ERRAND.name, keep_result=0, timeout=_HOURS, max_tries=1),
+            func(mail, name=MAIL.name, keep_result=0, timeout=_HOURS, max_tries=1),
         ],
         cron_jobs=[
             cron(
@@ -55,6 +66,16 @@ def create_worker(resources: Resources, *, kept: timedelta = KEPT) -> Worker:
                 max_tries=1,
             ),
             cron(clean, name="clean", minute=7, second=0, keep_result=0, max_tries=1),
+            cron(
+                erase,
+                name="erase",
+                hour=3,
+                minute=37,
+                second=0,
+                timeout=_HOURS,
+                keep_result=0,
+                max_tries=1,
+            ),
             # Not on the hour, when everybody asks.
             cron(
                 discover,
@@ -66,8 +87,8 @@ def create_worker(resources: Resources, *, kept: timedelta = KEPT) -> Worker:
                 max_tries=1,
             ),
         ],
-        redis_settings=redis_settings(resources.redis_url),
-        ctx={"homerow": WorkerContext(resources, kept=kept)},
+        redis_settings=redis_settings(context.resources.redis_url),
+        ctx={"homerow": context},
         max_jobs=RUNS_AT_ONCE + _SHORT_JOBS,
         job_completion_wait=10,
         poll_delay=0.2,
@@ -91,8 +112,13 @@ async def run(settings: Settings) -> None:
         role=DatabaseRole.WORKER,
     ) as resources:
         log.info("worker_started")
-        kept = timedelta(days=settings.retention_days)
-        await create_worker(resources, kept=kept).async_run()
+        context = WorkerContext(
+            resources,
+            kept=timedelta(days=settings.retention_days),
+            people_kept=timedelta(days=settings.purge_days),
+            post=Post.of(settings),
+        )
+        await create_worker(context).async_run()
 
 
 def main() -> None:

@@ -8,6 +8,9 @@ from typing import Any, Final, cast
 from domain.clock import utc_now
 from domain.errands.perform import perform_errand
 from domain.integrations.checks import delete_old_checks, perform_check
+from domain.notifications.delivery import Post, deliver
+from domain.privacy import erasing
+from domain.privacy.erasing import purge
 from domain.resources import Resources
 from domain.sync.due import start_due_runs
 from domain.sync.retention import KEPT, drop_what_is_old
@@ -29,11 +32,17 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """The one key of ours in arq's untyped context. `kept`: see domain.sync.retention."""
+    """The one key of ours in arq's untyped context.
+
+    `kept`: see domain.sync.retention; `people_kept`: domain.privacy.erasing. Without a `post`
+    mails wait.
+    """
 
     resources: Resources
     places: Places = field(default_factory=Places)
     kept: timedelta = KEPT
+    people_kept: timedelta = erasing.KEPT
+    post: Post | None = None
 
     @classmethod
     def of(cls, ctx: dict[str, Any]) -> "WorkerContext":
@@ -73,10 +82,23 @@ async def errand(ctx: dict[str, Any]) -> None:
         pass
 
 
+async def mail(ctx: dict[str, Any]) -> None:
+    """Send what is due."""
+    context = WorkerContext.of(ctx)
+    if context.post is not None:
+        await deliver(context.resources.database, context.post)
+
+
+async def erase(ctx: dict[str, Any]) -> None:
+    """Erase who was archived long ago."""
+    context = WorkerContext.of(ctx)
+    await purge(context.resources.database, now=utc_now(), kept=context.people_kept)
+
+
 async def tick(ctx: dict[str, Any]) -> None:
     """Start what is due, then look for what was lost: a wake-up, or a worker."""
     await start_due_runs(WorkerContext.of(ctx).resources.database, now=utc_now())
-    await asyncio.gather(check(ctx), errand(ctx), wake(ctx))
+    await asyncio.gather(check(ctx), errand(ctx), mail(ctx), wake(ctx))
 
 
 async def clean(ctx: dict[str, Any]) -> None:

@@ -102,8 +102,8 @@ def make_change(row: Any) -> SyncChange:
         fields=[
             FieldChange(
                 name=to_camel_case(name),
-                old_value=_as_api(old.get(name)),
-                new_value=_as_api(new.get(name)),
+                old_value=as_api(old.get(name)),
+                new_value=as_api(new.get(name)),
             )
             for name in sorted(old.keys() | new.keys())
         ],
@@ -112,12 +112,12 @@ def make_change(row: Any) -> SyncChange:
     )
 
 
-def _as_api(value: Any) -> Any:
+def as_api(value: Any) -> Any:
     """The API's names inside of values too: a membership's spans are objects."""
     if isinstance(value, Mapping):
-        return {to_camel_case(name): _as_api(inner) for name, inner in value.items()}
+        return {to_camel_case(name): as_api(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_as_api(inner) for inner in value]
+        return [as_api(inner) for inner in value]
     return value
 
 

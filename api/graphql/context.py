@@ -18,7 +18,8 @@ from domain.secrets import KeyRing
 class Context:
     """Holds the database, never a session: resolvers of one request run side by side.
 
-    `database` and `loaders` see of a tenant what the caller sees.
+    `database` and `loaders` see of a tenant what the caller sees. `public_url` is where people
+    reach us: the beginning of links in mails.
     """
 
     caller: Caller
@@ -27,6 +28,7 @@ class Context:
     keys: KeyRing
     cursors: CursorSigner
     platform: Platform
+    public_url: str
     deadline: asyncio.Timeout
     request_id: str
 

@@ -9,7 +9,7 @@ from strawberry import Private
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
 from api.graphql.node import GlobalId, Node, load
-from api.graphql.permissions import MayChoosePlaces, MayReadRosters
+from api.graphql.permissions import Permitted
 from api.graphql.roster import Group, School, User
 from api.graphql.targets import INPUT, node_of
 from domain.clock import utc_now
@@ -47,7 +47,7 @@ class DefaultGroupSetPayload:
     user: User | None = strawberry.field(
         resolver=_user,
         description="The person; null where it was refused.",
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     user_errors: list[UserError] = strawberry.field(
         default_factory=list, description="Why nothing was changed; empty where it was."
@@ -70,7 +70,7 @@ class DefaultPlaceMutation:
     @strawberry.mutation(
         description="Chooses the group that somebody lands in after signing in: for the person "
         "who chooses, or by an administrator.",
-        permission_classes=[MayChoosePlaces],
+        permission_classes=[Permitted],
     )
     async def default_group_set(
         self, info: Info, input: Annotated[DefaultGroupSetInput, INPUT]
@@ -96,7 +96,7 @@ class DefaultPlaceMutation:
     @strawberry.mutation(
         description="Chooses the school that somebody lands in after signing in: for the person "
         "who chooses, or by an administrator.",
-        permission_classes=[MayChoosePlaces],
+        permission_classes=[Permitted],
     )
     async def default_school_set(
         self, info: Info, input: Annotated[DefaultSchoolSetInput, INPUT]

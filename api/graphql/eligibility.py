@@ -9,7 +9,7 @@ from strawberry import Private
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
 from api.graphql.node import load
-from api.graphql.permissions import MayAdminister, MayReadRosters
+from api.graphql.permissions import Permitted
 from api.graphql.roster import User
 from api.graphql.selections import selection_of
 from api.graphql.targets import INPUT, key_of, tenant_of
@@ -65,7 +65,7 @@ class EligibilitySetPayload:
     user: User | None = strawberry.field(
         resolver=_user,
         description="The person, where `userId` was given; null where it was refused.",
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     user_errors: list[UserError] = strawberry.field(
         default_factory=list, description="Why it was refused; empty where it was not."
@@ -94,7 +94,7 @@ class EligibilityMutation:
         description="Says here who may use the product, one by one or many at once. It wins over "
         "what the provider says and survives every sync. Sessions of those who may not any more "
         "end; more students than there are licences are let in by operators only.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def eligibility_set(
         self, info: Info, input: Annotated[EligibilitySetInput, INPUT]

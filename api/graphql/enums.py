@@ -5,7 +5,8 @@ from domain.errands.models import ErrandKind, ErrandState
 from domain.integrations.existing_accounts import MatchKey
 from domain.integrations.models import ExistingAccounts, IntegrationStatus, SharingSubject
 from domain.integrations.provider_settings import OneRosterAuth, OneRosterVersion
-from domain.people.callers import Scope
+from domain.people.callers import CallerRole, Scope
+from domain.people.models import SignInMethodName
 from domain.roster.models import Origin
 from domain.roster.records import MembershipRole, RecordType, Role
 from domain.roster.source import Provider
@@ -224,6 +225,28 @@ describe(
     PROGRESS_WRITE="Recording results: `progress:write`.",
     TRAINING_READ="Reading effective settings and groups: `training:read`.",
     TRAINING_WRITE="Choosing default groups and schools: `training:write`.",
+)
+describe(
+    CallerRole,
+    "What somebody who asks is to a tenant.",
+    OPERATOR="Runs the product, for all tenants.",
+    SUPPORT="Helps customers: reads and starts syncs, in all tenants.",
+    MACHINE="A machine with an API token of the tenant.",
+    SUPER_ADMIN="Administers the tenant's subscription.",
+    DISTRICT_ADMIN="Administers the district.",
+    SCHOOL_ADMIN="Administers schools.",
+    TEACHER="Teaches groups.",
+    STAFF="Works at schools.",
+    STUDENT="Learns.",
+)
+describe(
+    SignInMethodName,
+    "A way of signing in.",
+    CLEVER="With Clever.",
+    CLASSLINK="With ClassLink.",
+    GOOGLE="With a Google account whose name is the username.",
+    MICROSOFT="With a Microsoft account whose name is the username.",
+    PASSWORD="With a password of our own: super admins, and people who were imported.",  # noqa: S106 - a way
 )
 describe(
     StepName,

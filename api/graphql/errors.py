@@ -19,6 +19,7 @@ from domain.errors import (
     InvalidInput,
     NotFound,
     ProviderManaged,
+    SignInAgain,
 )
 from domain.roster.source import Provider
 
@@ -114,6 +115,7 @@ class UserErrorCode(StrEnum):
     CONFLICT = "CONFLICT"
     PROVIDER_MANAGED = "PROVIDER_MANAGED"
     NOT_FOUND = "NOT_FOUND"
+    SIGN_IN_AGAIN = "SIGN_IN_AGAIN"
 
 
 describe(
@@ -123,6 +125,7 @@ describe(
     CONFLICT="The input is well formed, but the present state forbids it.",
     PROVIDER_MANAGED="The provider manages it: it is changed there, as the message says.",
     NOT_FOUND="What the input names does not exist, or not for this caller.",
+    SIGN_IN_AGAIN="It is done soon after signing in only: sign in again, and repeat it.",
 )
 
 
@@ -150,6 +153,8 @@ def user_errors(error: DomainError) -> list[UserError]:
             code, name = UserErrorCode.INVALID, error.field
         case ProviderManaged():
             code, name = UserErrorCode.PROVIDER_MANAGED, error.field
+        case SignInAgain():
+            code, name = UserErrorCode.SIGN_IN_AGAIN, error.field
         case Conflict():
             code, name = UserErrorCode.CONFLICT, error.field
         case NotFound():

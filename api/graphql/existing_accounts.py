@@ -7,7 +7,7 @@ import strawberry
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
 from api.graphql.integrations import Integration, find_integration_of
-from api.graphql.permissions import MayAdminister
+from api.graphql.permissions import Permitted
 from api.graphql.targets import INPUT, tenant_of
 from domain.errors import DomainError
 from domain.integrations.existing_accounts import MatchKey, set_existing_accounts
@@ -41,7 +41,7 @@ class ExistingAccountsMutation:
     @strawberry.mutation(
         description="Chooses what the next syncs do with people who were there before rostering. "
         "A preflight shows it in numbers. An approval of a preflight lapses.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def existing_accounts_set(
         self, info: Info, input: Annotated[ExistingAccountsSetInput, INPUT]

@@ -1,7 +1,8 @@
 """Exports: a one-time link to validation errors, changes or imported people, as CSV."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 import strawberry
@@ -11,10 +12,11 @@ from api.graphql.context import Info
 from api.graphql.described import describe
 from api.graphql.errors import UserError, user_errors
 from api.graphql.node import find_id
-from api.graphql.permissions import MayReadRosters
+from api.graphql.permissions import Permitted
 from api.graphql.syncs import SyncRun
 from api.graphql.targets import INPUT, tenant_of
 from api.graphql.validation import ValidationErrorFilter, bounded
+from api.matrix import demand
 from domain.clock import utc_now
 from domain.errors import DomainError, InvalidInput
 from domain.files.exports import LIFETIME, ExportKind, create_export
@@ -30,6 +32,15 @@ describe(
     ADMINS="The imported admins, as the file that `adminsImport` takes.",
     STAFF="The imported staff, as the file that `staffImport` takes.",
 )
+
+
+_DOORS: Final[Mapping[ExportKind, str]] = {
+    ExportKind.VALIDATION_ERRORS: "GET /tenants/{slug}/validation-errors.csv",
+    ExportKind.SYNC_CHANGES: "GET /tenants/{slug}/sync-runs/{run_id}/changes.csv",
+    ExportKind.ADMINS: "GET /tenants/{slug}/admins.csv",
+    ExportKind.STAFF: "GET /tenants/{slug}/staff.csv",
+}
+"""Where the same file is to be had with a token: a link gives nothing to anybody else."""
 
 
 @strawberry.type(description="A file that may be fetched once.")
@@ -100,8 +111,9 @@ def _errors(filter: ValidationErrorFilter) -> ErrorChoice:
 class ExportMutation:
     @strawberry.mutation(
         description="Makes a link to a CSV file that is safe to open in a spreadsheet. It is good "
-        f"for {LIFETIME.seconds // 60} minutes and one download.",
-        permission_classes=[MayReadRosters],
+        f"for {LIFETIME.seconds // 60} minutes and one download. School admins export validation "
+        "errors only.",
+        permission_classes=[Permitted],
     )
     async def export_create(
         self, info: Info, input: Annotated[ExportCreateInput, INPUT]
@@ -109,6 +121,7 @@ class ExportMutation:
         context = info.context
         try:
             tenant_id = tenant_of(input.tenant_id, context.caller)
+            demand(context.caller, _DOORS[input.kind])
             choice = _choice(input, tenant_id)
             async with context.database.transaction(tenant_id) as session:
                 await get_tenant(session, tenant_id=tenant_id)

@@ -6,7 +6,7 @@ import strawberry
 
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
-from api.graphql.permissions import MayAdminister
+from api.graphql.permissions import Permitted
 from api.graphql.syncs import SyncRun
 from api.graphql.targets import INPUT, run_of
 from domain.clock import utc_now
@@ -51,7 +51,7 @@ class HoldMutation:
         description="Approves the changes of a run that wait. A new run fetches again and may do "
         "to the records that were shown what was shown of them, and nothing to any other: those "
         "wait again. Students beyond the licences are let in by operators only.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def sync_run_approve(
         self, info: Info, input: Annotated[SyncRunApproveInput, INPUT]
@@ -75,7 +75,7 @@ class HoldMutation:
     @strawberry.mutation(
         description="Sets aside the changes of a run that wait. Nothing of it is done; the next "
         "run judges anew.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def sync_run_discard(
         self, info: Info, input: Annotated[SyncRunDiscardInput, INPUT]

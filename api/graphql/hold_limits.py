@@ -7,7 +7,7 @@ import strawberry
 
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
-from api.graphql.permissions import MayAdminister
+from api.graphql.permissions import Permitted
 from api.graphql.targets import INPUT, tenant_of
 from domain.errors import DomainError
 from domain.integrations.hold_limits import LimitSetting, list_hold_limits, set_hold_limits
@@ -82,7 +82,7 @@ class HoldLimitsSetPayload:
 class HoldLimitMutation:
     @strawberry.mutation(
         description="Sets how much a run may change unasked. It holds from the next sync on.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def hold_limits_set(
         self, info: Info, input: Annotated[HoldLimitsSetInput, INPUT]

@@ -6,7 +6,7 @@ import strawberry
 
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
-from api.graphql.permissions import MayAdminister
+from api.graphql.permissions import Permitted
 from api.graphql.targets import INPUT, tenant_of
 from domain.clock import utc_now
 from domain.errors import Conflict, DomainError
@@ -54,7 +54,7 @@ class IntegrationTestMutation:
     @strawberry.mutation(
         description="Tries the connection to the provider, step by step. A worker does it, and the "
         f"answer may take up to {WAIT_SECONDS:.0f} seconds. It is written to the audit log.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def integration_test(
         self, info: Info, input: Annotated[IntegrationTestInput, INPUT]

@@ -14,7 +14,7 @@ from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
 from api.graphql.hold_limits import HoldLimit, limits_of
 from api.graphql.node import Node
-from api.graphql.permissions import MayAdminister
+from api.graphql.permissions import Permitted
 from api.graphql.provider_settings import (
     ClassLinkInput,
     CleverInput,
@@ -67,6 +67,7 @@ class Eligibility:
 class Integration(Node):
     type_code: ClassVar[str] = "I"
     row: ClassVar[type[Any]] = models.Integration
+    guard: ClassVar[str | None] = "Tenant.integration"
     derived: ClassVar[tuple[str, ...]] = (
         "settings",
         "has_credentials",
@@ -308,7 +309,7 @@ class IntegrationMutation:
         "another provider than before it is switched: settings and credentials of the new one are "
         "needed, everybody is recognised by what both providers know of them, and nothing is "
         "taken over before a preflight is approved.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def integration_configure(
         self, info: Info, input: Annotated[IntegrationConfigureInput, INPUT]

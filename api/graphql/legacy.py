@@ -8,7 +8,7 @@ from api.graphql.context import Info
 from api.graphql.errands import Errand, run_errand
 from api.graphql.errors import UserError, user_errors
 from api.graphql.legacy_report import LegacyImportReport
-from api.graphql.permissions import MayAdminister
+from api.graphql.permissions import Permitted
 from api.graphql.targets import INPUT, tenant_of, upload_of
 from domain.errands.models import ErrandKind
 from domain.errors import DomainError
@@ -55,7 +55,7 @@ class LegacyImportMutation:
         "before rostering, from CSV files; see docs/legacy.md. Without `apply` it only tells what "
         "would be done. The same files again change nothing. Refused once a provider's roster has "
         "been applied.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def legacy_import(
         self, info: Info, input: Annotated[LegacyImportInput, INPUT]

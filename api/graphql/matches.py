@@ -14,7 +14,7 @@ from api.graphql.cursors import scope_of
 from api.graphql.errors import UserError, user_errors
 from api.graphql.node import ById, GlobalId, Node, find_id
 from api.graphql.pages import Sorting
-from api.graphql.permissions import MayAdminister, MayReadRosters
+from api.graphql.permissions import Permitted
 from api.graphql.roster import LIST_CAP, User
 from api.graphql.targets import INPUT
 from domain.clock import utc_now
@@ -32,6 +32,7 @@ from domain.validation.codes import Code
 class MatchCandidate(Node):
     type_code: ClassVar[str] = "X"
     row: ClassVar[type[Any]] = models.MatchCandidate
+    guard: ClassVar[str | None] = "Tenant.matchCandidates"
 
     record_type: RecordType = strawberry.field(description="The kind of record.")
     source_id: str = strawberry.field(description="The provider's id of the record that waits.")
@@ -46,7 +47,7 @@ class MatchCandidate(Node):
     @strawberry.field(
         description="The stored people who may be meant, live or archived, at most "
         f"{LIST_CAP}; after LINK the one who was chosen.",
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def candidates(self, info: Info) -> list[User]:
         keys = [(self.tenant_id, UUID(key)) for key in self.candidate_ids[:LIST_CAP]]
@@ -120,7 +121,7 @@ class MatchMutation:
     @strawberry.mutation(
         description="Decides a match; the next sync does what was decided. IGNORE can be replaced "
         "by another decision, the others are final.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def match_candidate_resolve(
         self, info: Info, input: Annotated[MatchCandidateResolveInput, INPUT]

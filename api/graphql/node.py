@@ -24,6 +24,7 @@ from api.graphql import enums  # noqa: F401 - described before any type shows on
 from api.graphql.context import Info
 from api.graphql.errors import bad_input
 from api.graphql.loaders import Loaded
+from api.matrix import MATRIX
 
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]{44}")
 
@@ -79,6 +80,9 @@ class Node:
     row: ClassVar[type[Any]]
     derived: ClassVar[tuple[str, ...]] = ()
     sources: ClassVar[tuple[str, ...]] = ()
+    guard: ClassVar[str | None] = None
+    """The field whose rule says who finds objects of the type by their ids; None: whoever may
+    use `node`."""
     _copied: ClassVar[tuple[str, ...]]
 
     id: strawberry.ID = strawberry.field(
@@ -170,8 +174,10 @@ def loaded(info: Info, node: type[NodeType], tenant_id: UUID, key: UUID) -> Load
 
 
 async def find_node(info: Info, found: GlobalId) -> Node | None:
-    """None for what does not exist and for what is another tenant's, without telling which."""
-    node = _TYPES.get(found.code)
-    if node is None or not info.context.caller.may_see(found.tenant_id):
+    """None for what does not exist and for what is another's, without telling which."""
+    node, caller = _TYPES.get(found.code), info.context.caller
+    if node is None or not caller.may_see(found.tenant_id):
+        return None
+    if node.guard is not None and MATRIX[node.guard].refusal(caller):
         return None
     return await load(info, node, found.tenant_id, found.key)

@@ -14,7 +14,7 @@ from api.graphql.connection import Connection, Listing, connect
 from api.graphql.context import Info
 from api.graphql.cursors import scope_of
 from api.graphql.pages import OrderDirection, PageArguments, Paged, Sorting
-from api.graphql.permissions import IsOperator, MayAdminister
+from api.graphql.permissions import Permitted
 from api.graphql.tenant_lists import columns_of
 from api.graphql.tenants import Tenant
 from domain.integrations import models
@@ -114,7 +114,7 @@ class OnboardingQuery:
     @strawberry.field(
         description="The districts that share with this product, the latest first. For operators.",
         extensions=[Paged()],
-        permission_classes=[IsOperator, MayAdminister],
+        permission_classes=[Permitted],
     )
     async def onboarding_requests(
         self,

@@ -13,7 +13,7 @@ from api.graphql import enums  # noqa: F401 - described before any type shows on
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
 from api.graphql.node import find_id, load
-from api.graphql.permissions import MayAdminister, MayReadRosters
+from api.graphql.permissions import Permitted
 from api.graphql.run_parts import Actor
 from api.graphql.syncs import SyncRun
 from api.graphql.targets import INPUT, tenant_of
@@ -82,14 +82,14 @@ class Onboarding:
     approved_run_id: Private[UUID | None]
 
     @strawberry.field(
-        description="The last preflight that succeeded.", permission_classes=[MayReadRosters]
+        description="The last preflight that succeeded.", permission_classes=[Permitted]
     )
     async def last_preflight(self, info: Info) -> SyncRun | None:
         return await _find_run(info, self.tenant_id, self.preflight_id)
 
     @strawberry.field(
         description="The preflight that is approved, as long as the approval holds.",
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def approved_preflight(self, info: Info) -> SyncRun | None:
         return await _find_run(info, self.tenant_id, self.approved_run_id)
@@ -208,7 +208,7 @@ class OnboardingMutation:
         description="Approves what a preflight showed: the first sync takes over these records and "
         f"no others. The approval lapses after {VALID.days} days, and when rules, policy or "
         "credentials change.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def onboarding_approve(
         self, info: Info, input: Annotated[OnboardingApproveInput, INPUT]
@@ -233,7 +233,7 @@ class OnboardingMutation:
     @strawberry.mutation(
         description="Ticks a step of the onboarding off that happens elsewhere, or takes the tick "
         "away.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def onboarding_step_set(
         self, info: Info, input: Annotated[OnboardingStepSetInput, INPUT]
@@ -259,7 +259,7 @@ class OnboardingMutation:
     @strawberry.mutation(
         description="Sets what the district says that it shares. It changes no sync: a preflight "
         "compares it with what is shared.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def expectations_set(
         self, info: Info, input: Annotated[ExpectationsSetInput, INPUT]

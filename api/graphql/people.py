@@ -19,7 +19,7 @@ from api.graphql.errands import Errand, Outcome, run_errand
 from api.graphql.errors import UserError, user_errors
 from api.graphql.node import Node, load
 from api.graphql.pages import OrderDirection, Sorting
-from api.graphql.permissions import MayAdminister, MayReadRosters
+from api.graphql.permissions import Permitted
 from api.graphql.roster import LIST_CAP, Group, User
 from api.graphql.targets import INPUT, node_of
 from domain.errands.models import ErrandKind
@@ -64,6 +64,7 @@ _WAITS = "The errand to follow, where it could not be done at once: a sync is un
 class PeopleMerge(Node):
     type_code: ClassVar[str] = "Y"
     row: ClassVar[type[Any]] = models.PeopleMerge
+    guard: ClassVar[str | None] = "Tenant.peopleMerges"
 
     created_at: datetime = strawberry.field(description="When.")
     undone_at: datetime | None = strawberry.field(
@@ -72,14 +73,12 @@ class PeopleMerge(Node):
     kept_id: Private[UUID]
     merged_id: Private[UUID]
 
-    @strawberry.field(
-        description="The person who has everything.", permission_classes=[MayReadRosters]
-    )
+    @strawberry.field(description="The person who has everything.", permission_classes=[Permitted])
     async def kept(self, info: Info) -> User | None:
         return await load(info, User, self.tenant_id, self.kept_id)
 
     @strawberry.field(
-        description="The person who was archived for it.", permission_classes=[MayReadRosters]
+        description="The person who was archived for it.", permission_classes=[Permitted]
     )
     async def merged(self, info: Info) -> User | None:
         return await load(info, User, self.tenant_id, self.merged_id)
@@ -207,7 +206,7 @@ class PeopleMergePayload:
     preview: PeopleMergePreview | None = strawberry.field(
         default=None,
         description="What would happen, where that was asked.",
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     errand: Errand | None = strawberry.field(default=None, description=_WAITS)
     user_errors: list[UserError] = strawberry.field(
@@ -243,12 +242,12 @@ class IdentityUnlinkPayload:
     user: User | None = strawberry.field(
         default=None,
         description="The stored person, who they were before; null where refused.",
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     new_user: User | None = strawberry.field(
         default=None,
         description="The new person, who is the provider's; null where refused.",
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     notes: list[UnlinkNote] = strawberry.field(
         default_factory=list, description="What could not be given back."
@@ -271,7 +270,7 @@ class PeopleMutation:
     @strawberry.mutation(
         description="Makes one of two people who are one. What the kept person has stays, and "
         "what the other one has is added: memberships, progress, settings that are left open.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def people_merge(
         self, info: Info, input: Annotated[PeopleMergeInput, INPUT]
@@ -301,7 +300,7 @@ class PeopleMutation:
     @strawberry.mutation(
         description="Undoes a merge: both are as they were, except that what was earned since "
         "stays with the kept person.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def people_merge_undo(
         self, info: Info, input: Annotated[PeopleMergeUndoInput, INPUT]
@@ -321,7 +320,7 @@ class PeopleMutation:
         description="Undoes a wrong link: the stored person is again who they were, and a new "
         "person stands for the provider's. Each keeps what is theirs, and no sync links them "
         "again.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def identity_unlink(
         self, info: Info, input: Annotated[IdentityUnlinkInput, INPUT]

@@ -8,7 +8,7 @@ from api.graphql.context import Context, Info
 from api.graphql.errands import Errand, run_errand
 from api.graphql.errors import UserError, user_errors
 from api.graphql.people_imports_report import PeopleImportReport
-from api.graphql.permissions import MayAdminister
+from api.graphql.permissions import Permitted
 from api.graphql.targets import INPUT, tenant_of, upload_of
 from domain.errands.models import ErrandKind
 from domain.errors import DomainError
@@ -114,7 +114,7 @@ _RULES = (
 class PeopleImportMutation:
     @strawberry.mutation(
         description=f"Takes over district and school admins from a CSV file; {_RULES}",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def admins_import(
         self, info: Info, input: Annotated[AdminsImportInput, INPUT]
@@ -124,7 +124,7 @@ class PeopleImportMutation:
 
     @strawberry.mutation(
         description=f"Takes over staff who do not teach from a CSV file; {_RULES}",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def staff_import(
         self, info: Info, input: Annotated[StaffImportInput, INPUT]

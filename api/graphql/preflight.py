@@ -20,7 +20,7 @@ from api.graphql.context import Info
 from api.graphql.holds import HoldReason, reason_of
 from api.graphql.node import encode_id
 from api.graphql.pages import PageArguments, Paged, Sorting
-from api.graphql.permissions import MayReadRosters
+from api.graphql.permissions import Permitted
 from domain.integrations.models import ExistingAccounts
 from domain.roster.models import Origin
 from domain.roster.records import RecordType
@@ -250,7 +250,7 @@ class PreflightReport:
         description="The lists behind the numbers, by question. What stays as it is is not in "
         "them.",
         extensions=[Paged()],
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def items(
         self,

@@ -18,7 +18,7 @@ from api.graphql.context import Info
 from api.graphql.described import describe
 from api.graphql.node import GlobalId, Node, find_node
 from api.graphql.pages import OrderDirection, PageArguments, Sorting
-from api.graphql.permissions import MayReadRosters
+from api.graphql.permissions import Permitted
 from api.graphql.run_parts import Actor
 from domain.roster.models import Membership
 from domain.roster.records import RecordType
@@ -181,15 +181,13 @@ class ProgressCarry(Node):
             "undone_by": Actor.of(row.undone_by) if row.undone_by else None,
         }
 
-    @strawberry.field(description="The student.", permission_classes=[MayReadRosters])
+    @strawberry.field(description="The student.", permission_classes=[Permitted])
     async def user(
         self, info: Info
     ) -> Annotated["User", strawberry.lazy("api.graphql.roster")] | None:
         return cast("User | None", await _find(info, RecordType.USER, self.tenant_id, self.user_id))
 
-    @strawberry.field(
-        description="The group that it came from.", permission_classes=[MayReadRosters]
-    )
+    @strawberry.field(description="The group that it came from.", permission_classes=[Permitted])
     async def from_group(
         self, info: Info
     ) -> Annotated["Group", strawberry.lazy("api.graphql.roster")] | None:
@@ -197,7 +195,7 @@ class ProgressCarry(Node):
             "Group | None", await _find(info, RecordType.GROUP, self.tenant_id, self.from_group_id)
         )
 
-    @strawberry.field(description="The group that has it.", permission_classes=[MayReadRosters])
+    @strawberry.field(description="The group that has it.", permission_classes=[Permitted])
     async def to_group(
         self, info: Info
     ) -> Annotated["Group", strawberry.lazy("api.graphql.roster")] | None:

@@ -9,7 +9,7 @@ import strawberry
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
 from api.graphql.node import ById
-from api.graphql.permissions import MayAdminister
+from api.graphql.permissions import Permitted
 from api.graphql.progress import ProgressCarry
 from api.graphql.roster import Group, User
 from api.graphql.targets import INPUT, node_of
@@ -89,7 +89,7 @@ class ProgressCarryMutation:
     @strawberry.mutation(
         description="Carries what students have earned in a group to another one that they are in. "
         "It can be undone.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def progress_carry_over(
         self, info: Info, input: Annotated[ProgressCarryOverInput, INPUT]
@@ -107,7 +107,7 @@ class ProgressCarryMutation:
     @strawberry.mutation(
         description="Undoes carries, the newest first. What was earned since stays where it was "
         "earned.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def progress_carry_undo(
         self, info: Info, input: Annotated[ProgressCarryUndoInput, INPUT]

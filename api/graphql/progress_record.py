@@ -13,7 +13,7 @@ from api.graphql.context import Info
 from api.graphql.described import describe
 from api.graphql.errors import UserError, user_errors
 from api.graphql.node import find_id
-from api.graphql.permissions import MayRecordProgress
+from api.graphql.permissions import Permitted
 from api.graphql.targets import INPUT, tenant_of
 from domain.clock import utc_now
 from domain.errors import DomainError
@@ -147,7 +147,7 @@ class ProgressRecordMutation:
     @strawberry.mutation(
         description="Records results. Each event counts once, however often it is sent, and one "
         "that is wrong keeps no other one from being counted.",
-        permission_classes=[MayRecordProgress],
+        permission_classes=[Permitted],
     )
     async def progress_record(
         self, info: Info, input: Annotated[ProgressRecordInput, INPUT]

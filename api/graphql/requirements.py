@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.graphql.context import Info
 from api.graphql.described import describe
 from api.graphql.errors import UserError, user_errors
-from api.graphql.permissions import MayAdminister
+from api.graphql.permissions import Permitted
 from api.graphql.targets import INPUT, tenant_of
 from domain.clock import utc_now
 from domain.errors import DomainError
@@ -88,7 +88,7 @@ class RequirementsSetPayload:
 class RequirementMutation:
     @strawberry.mutation(
         description="Sets what a tenant requires of its students. It holds from the next sync on.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def requirements_set(
         self, info: Info, input: Annotated[RequirementsSetInput, INPUT]

@@ -8,7 +8,7 @@ import strawberry
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
 from api.graphql.node import find_id
-from api.graphql.permissions import MayRunSyncs
+from api.graphql.permissions import Permitted
 from api.graphql.syncs import SyncRun
 from api.graphql.targets import INPUT, tenant_of
 from api.graphql.validation import ValidationError
@@ -75,7 +75,7 @@ class RevalidationMutation:
         description="Reads the records of validation errors again, each by its id, and judges and "
         "stores them like a sync. What is mended is resolved. It happens later, in a worker: "
         "follow `syncRun`.",
-        permission_classes=[MayRunSyncs],
+        permission_classes=[Permitted],
     )
     async def validation_errors_revalidate(
         self, info: Info, input: Annotated[ValidationErrorsRevalidateInput, INPUT]

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
-from api.graphql.permissions import MayAdminister
+from api.graphql.permissions import Permitted
 from api.graphql.targets import INPUT, tenant_of
 from domain.clock import utc_now
 from domain.errors import DomainError
@@ -93,7 +93,7 @@ class RoleMapMutation:
     @strawberry.mutation(
         description="Sets what a tenant changes of its provider's usual roles. It holds from the "
         "next sync on.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def role_map_set(
         self, info: Info, input: Annotated[RoleMapSetInput, INPUT]

@@ -9,7 +9,7 @@ import strawberry
 from api.graphql.context import Info
 from api.graphql.described import describe
 from api.graphql.errors import UserError, user_errors
-from api.graphql.permissions import MayAdminister, MayRunSyncs
+from api.graphql.permissions import Permitted
 from api.graphql.run_parts import Actor
 from api.graphql.syncs import SyncRun
 from api.graphql.targets import INPUT, tenant_of
@@ -187,7 +187,7 @@ class RolloverMutation:
         description="Declares the day on which a school year begins. Around it a run may do more "
         "unasked; from it on, default groups that were chosen before do not count, and progress "
         "counts for the new year.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def year_rollover_set(
         self, info: Info, input: Annotated[YearRolloverSetInput, INPUT]
@@ -205,7 +205,7 @@ class RolloverMutation:
 
     @strawberry.mutation(
         description="Takes back a declared day: as if the school year did not begin on it.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def year_rollover_cancel(
         self, info: Info, input: Annotated[YearRolloverCancelInput, INPUT]
@@ -221,7 +221,7 @@ class RolloverMutation:
     @strawberry.mutation(
         description="Starts a preflight that is judged by the limits around the day on which the "
         "next school year begins, today already: it shows what would change and what would wait.",
-        permission_classes=[MayRunSyncs],
+        permission_classes=[Permitted],
     )
     async def year_rollover_preflight(
         self, info: Info, input: Annotated[YearRolloverPreflightInput, INPUT]

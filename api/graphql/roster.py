@@ -33,6 +33,7 @@ from api.graphql.loaders import Loaded
 from api.graphql.managed import MANAGED, ManagedFields, managed_by_of
 from api.graphql.node import ById, Node, any_of, load, loaded
 from api.graphql.pages import PageArguments, Paged, Sorting
+from api.graphql.permissions import Permitted
 from api.graphql.progress import Progress, ProgressCarry, carries_of, progress_of
 from api.graphql.progress_summary import ProgressSummary, progress_summary_of
 from api.graphql.rostered import Course, Rostered, Term, terms_by_source_id
@@ -41,6 +42,7 @@ from api.graphql.settings_parts import (
     settings_of,
     settings_of_user,
 )
+from api.graphql.sign_in_help import SignInHelp, sign_in_help_of
 from api.graphql.spans import MembershipSpan, spans_of_memberships
 from domain.integrations.models import Integration, IntegrationStatus
 from domain.roster import models
@@ -67,7 +69,9 @@ class School(Rostered):
         description="The training settings that count in it.",
     )
     progress_summary: ProgressSummary = strawberry.field(
-        resolver=progress_summary_of, description="How its students are doing in a school year."
+        resolver=progress_summary_of,
+        description="How its students are doing in a school year.",
+        permission_classes=[Permitted],
     )
 
 
@@ -156,7 +160,9 @@ class Group(Rostered):
         description="The training settings that count in it.",
     )
     progress_summary: ProgressSummary = strawberry.field(
-        resolver=progress_summary_of, description="How its students are doing in a school year."
+        resolver=progress_summary_of,
+        description="How its students are doing in a school year.",
+        permission_classes=[Permitted],
     )
 
     @classmethod
@@ -240,6 +246,11 @@ class User(Rostered):
     eligibility: UserEligibility | None = strawberry.field(
         resolver=eligibility_of, description=ELIGIBLE
     )
+    sign_in: SignInHelp = strawberry.field(
+        resolver=sign_in_help_of,
+        description="Whether the person can sign in and, if not, what stands in the way.",
+        permission_classes=[Permitted],
+    )
 
     @strawberry.field(graphql_type=School | None, description="The first of the person's schools.")
     def school(self, info: Info) -> Loaded[School | None]:
@@ -317,6 +328,7 @@ class Membership(Node):
     @strawberry.field(
         description="What syncs did to it, the latest first; its creation is the last.",
         extensions=[Paged()],
+        permission_classes=[Permitted],
     )
     async def changes(self, info: Info, page: PageArguments) -> Connection[SyncChange]:
         return await history_of(info, self, page)

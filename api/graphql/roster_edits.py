@@ -12,7 +12,7 @@ from api.graphql.context import Info
 from api.graphql.errands import Errand, run_errand
 from api.graphql.errors import UserError, user_errors
 from api.graphql.node import GlobalId, Node, load
-from api.graphql.permissions import MayAdminister, MayReadRosters
+from api.graphql.permissions import Permitted
 from api.graphql.roster import Group, Membership, School, User
 from api.graphql.roster_edit_inputs import (
     GroupCreateInput,
@@ -135,7 +135,7 @@ def _shown(resolver: Any, what: str) -> Any:
     return strawberry.field(
         resolver=resolver,
         description=f"{what}; null where nothing was done.",
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
 
 
@@ -192,7 +192,7 @@ class MembershipArchivePayload(MembershipCreatePayload):
 class RosterEditMutation:
     @strawberry.mutation(
         description="Adds a person, in a tenant that does not roster.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def user_create(
         self, info: Info, input: Annotated[UserCreateInput, INPUT]
@@ -201,7 +201,7 @@ class RosterEditMutation:
 
     @strawberry.mutation(
         description="Changes a person whom no provider manages.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def user_update(
         self, info: Info, input: Annotated[UserUpdateInput, INPUT]
@@ -211,7 +211,7 @@ class RosterEditMutation:
     @strawberry.mutation(
         description="Archives a person whom no provider manages, with the memberships; nothing is "
         "erased, and sessions end.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def user_archive(
         self, info: Info, input: Annotated[UserArchiveInput, INPUT]
@@ -221,7 +221,7 @@ class RosterEditMutation:
     @strawberry.mutation(
         description="Brings back a person who was archived here, with the memberships that went "
         "at the same time, and with all settings and progress.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def user_restore(
         self, info: Info, input: Annotated[UserRestoreInput, INPUT]
@@ -230,7 +230,7 @@ class RosterEditMutation:
 
     @strawberry.mutation(
         description="Adds a group, in a tenant that does not roster.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def group_create(
         self, info: Info, input: Annotated[GroupCreateInput, INPUT]
@@ -239,7 +239,7 @@ class RosterEditMutation:
 
     @strawberry.mutation(
         description="Changes a group that no provider manages.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def group_update(
         self, info: Info, input: Annotated[GroupUpdateInput, INPUT]
@@ -249,7 +249,7 @@ class RosterEditMutation:
     @strawberry.mutation(
         description="Changes a school: the display name of every school, the rest where no "
         "provider manages it.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def school_update(
         self, info: Info, input: Annotated[SchoolUpdateInput, INPUT]
@@ -258,7 +258,7 @@ class RosterEditMutation:
 
     @strawberry.mutation(
         description="Puts a person into a group that no provider manages.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def membership_create(
         self, info: Info, input: Annotated[MembershipCreateInput, INPUT]
@@ -268,7 +268,7 @@ class RosterEditMutation:
     @strawberry.mutation(
         description="Takes a person out of a group that no provider manages; what was earned in "
         "it is kept.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def membership_archive(
         self, info: Info, input: Annotated[MembershipArchiveInput, INPUT]

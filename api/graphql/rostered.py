@@ -16,6 +16,7 @@ from api.graphql.history import history_of
 from api.graphql.managed import MANAGED, ManagedFields, managed_by_of
 from api.graphql.node import Node
 from api.graphql.pages import PageArguments, Paged
+from api.graphql.permissions import Permitted
 from domain.roster import models
 from domain.roster.models import Origin
 from domain.roster.records import RecordType
@@ -35,6 +36,7 @@ class Rostered(Node):
     @strawberry.field(
         description="What syncs did to it, the latest first; its creation is the last.",
         extensions=[Paged()],
+        permission_classes=[Permitted],
     )
     async def changes(self, info: Info, page: PageArguments) -> Connection[SyncChange]:
         return await history_of(info, self, page)

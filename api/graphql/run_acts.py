@@ -6,7 +6,7 @@ import strawberry
 
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
-from api.graphql.permissions import MayAdminister, MayRunSyncs
+from api.graphql.permissions import Permitted
 from api.graphql.syncs import SyncRun
 from api.graphql.targets import INPUT, run_of
 from domain.clock import utc_now
@@ -61,7 +61,7 @@ class RunActsMutation:
     @strawberry.mutation(
         description="Stops a run in whatever phase it is, with nothing changed. What was applied "
         "already cannot be stopped, but undone: use `syncRunRevert`.",
-        permission_classes=[MayRunSyncs],
+        permission_classes=[Permitted],
     )
     async def sync_run_cancel(
         self, info: Info, input: Annotated[SyncRunCancelInput, INPUT]
@@ -87,7 +87,7 @@ class RunActsMutation:
         "is there again with memberships, settings and progress, and what it changed has its old "
         "values. Refused where records were changed since, or what was there before is not kept "
         "any more. The next sync does it again unless what the provider shares was corrected.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def sync_run_revert(
         self, info: Info, input: Annotated[SyncRunRevertInput, INPUT]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import strawberry
 
@@ -17,6 +17,8 @@ class ActorKind(StrEnum):
     SYSTEM = "SYSTEM"
     COMMAND_LINE = "COMMAND_LINE"
     TOKEN = "TOKEN"  # noqa: S105 - a kind of actor
+    USER = "USER"
+    SUPER_ADMIN = "SUPER_ADMIN"
     OTHER = "OTHER"
 
 
@@ -26,9 +28,12 @@ describe(
     SYSTEM="Homerow itself, by its schedule.",
     COMMAND_LINE="Somebody with the command line.",
     TOKEN="A machine with an API token.",  # noqa: S106 - a kind of actor
+    USER="A person of the roster.",
+    SUPER_ADMIN="A super admin.",
     OTHER="Somebody else.",
 )
 _KINDS = {"system": ActorKind.SYSTEM, "command line": ActorKind.COMMAND_LINE}
+_PREFIXES = {"token": ActorKind.TOKEN, "user": ActorKind.USER, "account": ActorKind.SUPER_ADMIN}
 
 
 @strawberry.type(description="Who did something.")
@@ -38,7 +43,8 @@ class Actor:
 
     @classmethod
     def of(cls, label: str) -> "Actor":
-        kind = ActorKind.TOKEN if label.startswith("token ") else ActorKind.OTHER
+        word, _, key = label.partition(" ")
+        kind = _PREFIXES.get(word, ActorKind.OTHER) if key else ActorKind.OTHER
         return cls(kind=_KINDS.get(label, kind), label=label)
 
 
@@ -75,17 +81,25 @@ class SyncProgress:
     )
 
 
+_WHOLE: Final = "Null for who sees a part of the tenant."
+
+
 @strawberry.type(description="What a run did with the records of one kind.")
 class SyncCount:
     record_type: RecordType = strawberry.field(description="The kind of record.")
-    fetched: int = strawberry.field(description="Records that were read.")
+    fetched: int | None = strawberry.field(description=f"Records that were read. {_WHOLE}")
     created: int = strawberry.field(description="Records that were not there before.")
     updated: int = strawberry.field(description="Records with another value than before.")
     archived: int = strawberry.field(description="Records that are no longer shared.")
     restored: int = strawberry.field(description="Archived records that are shared again.")
-    unchanged: int = strawberry.field(description="Records that are as they were.")
-    rejected: int = strawberry.field(description="Records that failed validation.")
-    ignored: int = strawberry.field(description="Records that are left out on purpose.")
+    unchanged: int | None = strawberry.field(description=f"Records that are as they were. {_WHOLE}")
+    rejected: int = strawberry.field(
+        description="Records that failed validation; for who sees a part of the tenant, those of "
+        "the run's `validationErrors`."
+    )
+    ignored: int | None = strawberry.field(
+        description=f"Records that are left out on purpose. {_WHOLE}"
+    )
     held: int = strawberry.field(
         description="Records whose change waits for an administrator: they are as they were."
     )
@@ -98,6 +112,18 @@ class SyncCount:
             for kind in RecordType
             if kind in counts
         ]
+
+    @classmethod
+    def visible(cls, kind: RecordType, counts: Mapping[str, int]) -> "SyncCount":
+        """Of records that the caller sees. What was only read has left no trace of whose it was."""
+        names = ("created", "updated", "archived", "restored", "rejected", "held")
+        return cls(
+            record_type=kind,
+            fetched=None,
+            unchanged=None,
+            ignored=None,
+            **{name: counts.get(name, 0) for name in names},
+        )
 
 
 @strawberry.type(description="What a sharing rule left out of what the provider shares.")

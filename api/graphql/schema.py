@@ -4,6 +4,8 @@ import graphql
 import strawberry
 from graphql import GraphQLSchema, lexicographic_sort_schema
 
+from api.graphql.api_tokens import ApiTokenMutation
+from api.graphql.contacts import ContactMutation
 from api.graphql.defaults import DefaultPlaceMutation
 from api.graphql.eligibility import EligibilityMutation
 from api.graphql.existing_accounts import ExistingAccountsMutation
@@ -12,6 +14,7 @@ from api.graphql.hold_acts import HoldMutation
 from api.graphql.hold_limits import HoldLimitMutation
 from api.graphql.integration_tests import IntegrationTestMutation
 from api.graphql.integrations import IntegrationMutation
+from api.graphql.invitations import InvitationMutation
 from api.graphql.legacy import LegacyImportMutation
 from api.graphql.matches import MatchMutation
 from api.graphql.onboarding import OnboardingQuery
@@ -26,17 +29,20 @@ from api.graphql.role_map import RoleMapMutation
 from api.graphql.rollovers import RolloverMutation
 from api.graphql.roster_edits import RosterEditMutation
 from api.graphql.run_acts import RunActsMutation
+from api.graphql.sessions import SessionMutation
 from api.graphql.sharing import SharingMutation
+from api.graphql.sign_in_methods import SignInMethodMutation
 from api.graphql.syncs import SyncMutation, SyncQuery
 from api.graphql.tenant_changes import TenantMutation
 from api.graphql.tenants import TenantQuery
 from api.graphql.training_settings import TrainingSettingsMutation, TrainingSettingsQuery
 from api.graphql.uploads import UploadMutation
 from api.graphql.validation_acts import ValidationMutation
+from api.graphql.viewer import ViewerQuery
 
 
 @strawberry.type(description="What can be asked.")
-class Query(TenantQuery, SyncQuery, OnboardingQuery, TrainingSettingsQuery):
+class Query(ViewerQuery, TenantQuery, SyncQuery, OnboardingQuery, TrainingSettingsQuery):
     pass
 
 
@@ -69,6 +75,11 @@ class Mutation(
     PeopleImportMutation,
     DefaultPlaceMutation,
     TrainingSettingsMutation,
+    ApiTokenMutation,
+    ContactMutation,
+    SessionMutation,
+    SignInMethodMutation,
+    InvitationMutation,
 ):
     pass
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
 from api.graphql.node import find_id
-from api.graphql.permissions import MayAdminister
+from api.graphql.permissions import Permitted
 from api.graphql.syncs import SyncRun
 from api.graphql.targets import INPUT, tenant_of
 from api.providers import sharing_rules_of
@@ -117,7 +117,7 @@ class SharingMutation:
     @strawberry.mutation(
         description="Starts a run that shows what sharing rules would add and archive. It changes "
         "nothing.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def sharing_rules_preview(
         self, info: Info, input: Annotated[SharingRulesPreviewInput, INPUT]
@@ -143,7 +143,7 @@ class SharingMutation:
     @strawberry.mutation(
         description="Sets a tenant's sharing rules. They hold from the next sync on; preview them "
         "first.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def sharing_rules_set(
         self, info: Info, input: Annotated[SharingRulesSetInput, INPUT]

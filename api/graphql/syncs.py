@@ -20,9 +20,10 @@ from api.graphql.cursors import scope_of
 from api.graphql.described import describe
 from api.graphql.errors import UserError, user_errors
 from api.graphql.holds import Hold, holds_of_runs
+from api.graphql.loaders import Loaded
 from api.graphql.node import TENANT_CODE, GlobalId, Node, find_node, load, read_id
 from api.graphql.pages import OrderDirection, PageArguments, Paged, Sorting
-from api.graphql.permissions import MayReadRosters, MayRunSyncs
+from api.graphql.permissions import Permitted
 from api.graphql.preflight import PreflightReport
 from api.graphql.run_parts import (
     Actor,
@@ -36,6 +37,7 @@ from api.graphql.run_parts import (
 from api.graphql.run_steps import SyncRunUserInput, SyncStep
 from api.graphql.targets import INPUT, tenant_of
 from api.graphql.validation import ErrorsOfRuns, ValidationError, bounded
+from api.graphql.visible_counts import counts_of_runs
 from domain.clock import utc_now
 from domain.errors import DomainError, InvalidInput
 from domain.people.callers import Caller
@@ -60,11 +62,12 @@ ChangeFilter = Annotated[
 class SyncRun(Node):
     type_code: ClassVar[str] = RUN_CODE
     row: ClassVar[type[Any]] = models.SyncRun
+    guard: ClassVar[str | None] = "Query.syncRun"
     derived: ClassVar[tuple[str, ...]] = (
         "phase",
         "progress",
         "requested_by",
-        "counts",
+        "all_counts",
         "left_out",
         "failure",
         "cancelled_by",
@@ -91,20 +94,26 @@ class SyncRun(Node):
     phase: SyncPhase | None = strawberry.field(
         description="The phase that it is in, or ended in; null before it starts."
     )
-    progress: SyncProgress = strawberry.field(description="How far it has come.")
-    requested_by: Actor | None = strawberry.field(description="Who asked for it.")
-    counts: list[SyncCount] = strawberry.field(description="What it did, by kind of record.")
-    left_out: list[SyncLeftOut] = strawberry.field(
-        description="What the sharing rules left out, by rule and kind of record."
+    progress: SyncProgress = strawberry.field(
+        description="How far it has come.", permission_classes=[Permitted]
     )
-    failure: SyncFailure | None = strawberry.field(description="Why it failed, if it did.")
+    requested_by: Actor | None = strawberry.field(description="Who asked for it.")
+    all_counts: Private[Mapping[str, Any]]
+    left_out: list[SyncLeftOut] = strawberry.field(
+        description="What the sharing rules left out, by rule and kind of record.",
+        permission_classes=[Permitted],
+    )
+    failure: SyncFailure | None = strawberry.field(
+        description="Why it failed, if it did.", permission_classes=[Permitted]
+    )
     report: Private[dict[str, Any] | None]
     cancel_requested_at: datetime | None = strawberry.field(
         description="When somebody cancelled it; its worker stops within seconds after that."
     )
     cancelled_by: Actor | None = strawberry.field(description="Who cancelled it.")
     steps: list[SyncStep] = strawberry.field(
-        description="What a run of mode SINGLE_USER or REVALIDATION found out; empty for others."
+        description="What a run of mode SINGLE_USER or REVALIDATION found out; empty for others.",
+        permission_classes=[Permitted],
     )
     reverts_run_id: Private[UUID | None]
 
@@ -121,7 +130,7 @@ class SyncRun(Node):
                 phase=phase, read=read, expected=expected or None, percent=percent
             ),
             "requested_by": Actor.of(row.requested_by),
-            "counts": SyncCount.list_of(row.counts),
+            "all_counts": row.counts,
             "left_out": SyncLeftOut.list_of(row.left_out),
             "failure": failure if row.failure_code else None,
             "cancelled_by": Actor.of(row.cancelled_by) if row.cancelled_by else None,
@@ -129,7 +138,22 @@ class SyncRun(Node):
         }
 
     @strawberry.field(
-        description="The tenant whose roster it syncs.", permission_classes=[MayReadRosters]
+        graphql_type=list[SyncCount],
+        description="What it did, by kind of record; for who sees a part of the tenant, with the "
+        "records in that part.",
+    )
+    def counts(self, info: Info) -> list[SyncCount] | Loaded[list[SyncCount]]:
+        if info.context.caller.reach is None:
+            return SyncCount.list_of(self.all_counts)
+        key = (self.tenant_id, self._span())
+        found = info.context.loaders.of(counts_of_runs).load(key)
+        return Loaded(found, lambda counts: counts or [])
+
+    def _span(self) -> RunSpan:
+        return RunSpan.of(self.key, self.started_at, self.finished_at)
+
+    @strawberry.field(
+        description="The tenant whose roster it syncs.", permission_classes=[Permitted]
     )
     async def tenant(
         self, info: Info
@@ -139,7 +163,7 @@ class SyncRun(Node):
 
     @strawberry.field(
         description="The run that it undoes, if its mode is REVERT.",
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def reverts(
         self, info: Info
@@ -149,7 +173,7 @@ class SyncRun(Node):
         return await load(info, SyncRun, self.tenant_id, self.reverts_run_id)
 
     @strawberry.field(
-        description="The run that has undone it, if one has.", permission_classes=[MayReadRosters]
+        description="The run that has undone it, if one has.", permission_classes=[Permitted]
     )
     async def reverted_by(
         self, info: Info
@@ -158,13 +182,13 @@ class SyncRun(Node):
 
     @strawberry.field(
         description="What a preflight found; null for other runs, and until it has.",
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     def preflight(self) -> PreflightReport | None:
         return PreflightReport.of(self.report, tenant_id=self.tenant_id, run_id=self.key)
 
     @strawberry.field(
-        description="Why its plan waits, if it does or did.", permission_classes=[MayReadRosters]
+        description="Why its plan waits, if it does or did.", permission_classes=[Permitted]
     )
     async def hold(self, info: Info) -> Hold | None:
         return await info.context.loaders.of(holds_of_runs).load((self.tenant_id, self.key))
@@ -172,22 +196,21 @@ class SyncRun(Node):
     @strawberry.field(
         description="What it changed, or would change while it is held, in the order of the ids.",
         extensions=[Paged()],
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def changes(
         self, info: Info, page: PageArguments, filter: ChangeFilter = None
     ) -> Connection[SyncChange]:
         chosen = filter or SyncChangeFilter()
-        span = RunSpan.of(self.key, self.started_at, self.finished_at)
         listing = ChangesOfRuns(chosen.record_type, chosen.action, chosen.is_waiting)
-        owner = (self.tenant_id, tuple(span))
+        owner = (self.tenant_id, tuple(self._span()))
         return await connect_nested(info, listing, page, of=owner, make=make_change)
 
     @strawberry.field(
         description="The validation errors that it was the last run to see: for the latest run, "
         "all of its errors.",
         extensions=[Paged()],
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def validation_errors(
         self, info: Info, page: PageArguments
@@ -285,7 +308,7 @@ class SyncRunStartPayload:
 
 @strawberry.type
 class SyncQuery:
-    @strawberry.field(description="The run with this id.", permission_classes=[MayReadRosters])
+    @strawberry.field(description="The run with this id.", permission_classes=[Permitted])
     async def sync_run(self, info: Info, id: RunId) -> SyncRun | None:
         found = read_id(id, SyncRun.type_code)
         if not info.context.caller.may_see(found.tenant_id):
@@ -298,7 +321,7 @@ class SyncMutation:
     @strawberry.mutation(
         description="Starts a sync, or joins the one of the same mode that waits or runs already. "
         "It happens later, in a worker: follow `syncRun`.",
-        permission_classes=[MayRunSyncs],
+        permission_classes=[Permitted],
     )
     async def sync_run_start(
         self, info: Info, input: Annotated[SyncRunStartInput, INPUT]

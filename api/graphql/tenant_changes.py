@@ -9,7 +9,7 @@ import strawberry
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
 from api.graphql.node import find_id, load
-from api.graphql.permissions import IsOperator, MayAdminister
+from api.graphql.permissions import Permitted
 from api.graphql.roster import School
 from api.graphql.targets import INPUT, tenant_of
 from api.graphql.tenants import Tenant
@@ -82,6 +82,11 @@ class TenantUpdateInput:
     kind: SubscriptionKind | None = strawberry.field(
         default=None, description="What kind of contract it is. For operators."
     )
+    is_listed: bool | None = strawberry.field(
+        default=None,
+        description="Whether people who look for the place to sign in find it and its schools; "
+        "who is not listed gives its people the address.",
+    )
 
 
 @strawberry.type(description="The tenant as it is now.")
@@ -143,15 +148,14 @@ def _changes_of(input: TenantUpdateInput) -> TenantChanges:
         starts_on=input.starts_on,
         status=input.status,
         kind=input.kind,
+        is_listed=input.is_listed,
         removes=frozenset(name for name, is_removed in removed.items() if is_removed),
     )
 
 
 @strawberry.type
 class TenantMutation:
-    @strawberry.mutation(
-        description="Creates a tenant, on trial.", permission_classes=[IsOperator, MayAdminister]
-    )
+    @strawberry.mutation(description="Creates a tenant, on trial.", permission_classes=[Permitted])
     async def tenant_create(
         self, info: Info, input: Annotated[TenantCreateInput, INPUT]
     ) -> TenantCreatePayload:
@@ -174,7 +178,7 @@ class TenantMutation:
 
     @strawberry.mutation(
         description="Changes what a tenant is about: its names, its time zone, its dates.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def tenant_update(
         self, info: Info, input: Annotated[TenantUpdateInput, INPUT]
@@ -198,7 +202,7 @@ class TenantMutation:
     @strawberry.mutation(
         description="Sets how many licences there are, and who gets one first. Nobody who has one "
         "loses it: who is too many waits.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def licences_set(
         self, info: Info, input: Annotated[LicencesSetInput, INPUT]

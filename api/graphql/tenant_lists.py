@@ -18,7 +18,7 @@ from domain.tenants.models import TenantStatus
 
 def columns_of(row: Any) -> list[Any]:
     """A tenant is its own tenant. `row` is the table, or what looks like it."""
-    names = ("id", "slug", "name", "display_name", "time_zone", "status", "created_at")
+    names = ("id", "slug", "name", "display_name", "time_zone", "status", "is_listed", "created_at")
     return [row.id.label("tenant_id"), *(getattr(row, name) for name in names)]
 
 
@@ -56,7 +56,7 @@ class TenantFilter:
 
 
 def tenants(info: Info, filter: TenantFilter | None, order_by: TenantOrder | None) -> Listing:
-    """All of them on the product's own side, by an audited function; a tenant's token sees its own row."""
+    """All of them on the product's own side, by an audited function; else the caller's own."""
     caller = info.context.caller
     table = func.list_tenants().table_valued(
         *(column(known.name, known.type) for known in models.Tenant.__table__.columns)

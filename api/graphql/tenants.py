@@ -6,11 +6,13 @@ from uuid import UUID
 
 import strawberry
 from sqlalchemy import Select, select
-from strawberry import Private
 from typing_extensions import override
 
 from api.graphql import roster_lists
+from api.graphql.api_tokens import ApiToken, api_tokens_of
+from api.graphql.audit import AuditEntry, audit_log_of
 from api.graphql.connection import Connection, connect
+from api.graphql.contacts import Contact, contacts_of
 from api.graphql.context import Info
 from api.graphql.errors import bad_input
 from api.graphql.integrations import Integration, find_integration_of
@@ -19,7 +21,7 @@ from api.graphql.node import TENANT_CODE, Node, find_id, find_node, load, read_i
 from api.graphql.onboarding_steps import Onboarding, find_onboarding
 from api.graphql.pages import PageArguments, Paged
 from api.graphql.people import PeopleMerge, people_merges
-from api.graphql.permissions import IsSignedIn, MayReadRosters
+from api.graphql.permissions import Permitted
 from api.graphql.progress_summary import ProgressSummary, progress_summary_of
 from api.graphql.rollovers import LISTED, SchoolYear, YearRollover, rollovers_of, school_year_of
 from api.graphql.roster import Group, School, User
@@ -32,6 +34,7 @@ from api.graphql.roster_lists import (
     UserOrder,
 )
 from api.graphql.settings_parts import EffectiveTrainingSettings, settings_of
+from api.graphql.sign_in_methods import SignInMethod, sign_in_methods_of
 from api.graphql.summaries import SubscriptionSummary, summaries_of_tenants
 from api.graphql.syncs import SyncRun, SyncRunFilter, SyncRunOrder, sync_runs
 from api.graphql.tenant_lists import TenantFilter, TenantOrder, columns_of, tenants
@@ -44,7 +47,6 @@ from api.graphql.validation import (
     list_groups,
     validation_errors,
 )
-from domain.people.callers import Scope
 from domain.tenants import models
 from domain.tenants.models import TenantStatus
 from domain.tenants.service import (
@@ -68,6 +70,9 @@ class Tenant(Node):
     display_name: str = strawberry.field(description="Its name as people see it at sign-in.")
     time_zone: str = strawberry.field(description="Its IANA time zone.")
     status: TenantStatus = strawberry.field(description="Whether it is in use.")
+    is_listed: bool = strawberry.field(
+        description="Whether people who look for the place to sign in find it and its schools."
+    )
     created_at: datetime = strawberry.field(description="When it was created.")
 
     @classmethod
@@ -80,9 +85,7 @@ class Tenant(Node):
     def statement(cls, tenant_id: UUID) -> Select[Any]:
         return select(*cls.columns()).where(models.Tenant.id == tenant_id)
 
-    @strawberry.field(
-        description="How the subscription is doing.", permission_classes=[MayReadRosters]
-    )
+    @strawberry.field(description="How the subscription is doing.", permission_classes=[Permitted])
     async def subscription_summary(self, info: Info) -> SubscriptionSummary:
         loader = info.context.loaders.across_tenants(summaries_of_tenants)
         summary = await loader.load(self.key)
@@ -91,25 +94,25 @@ class Tenant(Node):
 
     @strawberry.field(
         description="Its link to its provider; null where it is not connected.",
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def integration(self, info: Info) -> Integration | None:
         return await find_integration_of(info, self.key)
 
     @strawberry.field(
         description="How far it is on its way from the request to the tile.",
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def onboarding(self, info: Info) -> Onboarding:
         return await find_onboarding(info, self.key)
 
     @strawberry.field(
-        description="The school year that is under way.", permission_classes=[MayReadRosters]
+        description="The school year that is under way.", permission_classes=[Permitted]
     )
     async def school_year(self, info: Info) -> SchoolYear:
         return await school_year_of(info, self.key, self.time_zone)
 
-    @strawberry.field(description=LISTED, permission_classes=[MayReadRosters])
+    @strawberry.field(description=LISTED, permission_classes=[Permitted])
     async def year_rollovers(self, info: Info) -> list[YearRollover]:
         return await rollovers_of(info, self.key, self.time_zone)
 
@@ -117,18 +120,41 @@ class Tenant(Node):
         resolver=settings_of,
         graphql_type=EffectiveTrainingSettings,
         description="The training settings that count where nothing nearer is set.",
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     progress_summary: ProgressSummary = strawberry.field(
         resolver=progress_summary_of,
         description="How its students are doing in a school year.",
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
+    )
+
+    contacts: list[Contact] = strawberry.field(
+        resolver=contacts_of,
+        description="Who receives mails about its syncs, by their addresses.",
+        permission_classes=[Permitted],
+    )
+    sign_in_methods: list[SignInMethod] = strawberry.field(
+        resolver=sign_in_methods_of,
+        description="All ways of signing in, the ones that are off as well.",
+        permission_classes=[Permitted],
+    )
+    api_tokens: Connection[ApiToken] = strawberry.field(
+        resolver=api_tokens_of,
+        description="What machines use the API with, the latest first, ended ones as well.",
+        extensions=[Paged()],
+        permission_classes=[Permitted],
+    )
+    audit_log: Connection[AuditEntry] = strawberry.field(
+        resolver=audit_log_of,
+        description="What was done, and who has signed in, the latest first.",
+        extensions=[Paged()],
+        permission_classes=[Permitted],
     )
 
     @strawberry.field(
         description="Its sync runs, the latest first unless ordered otherwise.",
         extensions=[Paged()],
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def sync_runs(
         self,
@@ -143,7 +169,7 @@ class Tenant(Node):
     @strawberry.field(
         description="What is and was wrong with the provider's records.",
         extensions=[Paged()],
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def validation_errors(
         self,
@@ -158,7 +184,7 @@ class Tenant(Node):
     @strawberry.field(
         description="The open validation errors, grouped by what one correction would mend: the "
         f"worst first, then the most frequent, at most {GROUP_CAP}.",
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def validation_error_groups(self, info: Info) -> list[ValidationErrorGroup]:
         return await list_groups(info, self.key)
@@ -166,7 +192,7 @@ class Tenant(Node):
     @strawberry.field(
         description="Records that may be stored ones again under another id: somebody decides.",
         extensions=[Paged()],
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def match_candidates(
         self,
@@ -180,7 +206,7 @@ class Tenant(Node):
     @strawberry.field(
         description="People who were made one, the latest first; an undo needs the merge's id.",
         extensions=[Paged()],
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def people_merges(self, info: Info, page: PageArguments) -> Connection[PeopleMerge]:
         return await connect(info, people_merges(self.key), page, PeopleMerge.of)
@@ -188,7 +214,7 @@ class Tenant(Node):
     @strawberry.field(
         description="Its schools, by name unless ordered otherwise.",
         extensions=[Paged()],
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def schools(
         self,
@@ -203,7 +229,7 @@ class Tenant(Node):
     @strawberry.field(
         description="Its groups, by name unless ordered otherwise.",
         extensions=[Paged()],
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def groups(
         self,
@@ -218,7 +244,7 @@ class Tenant(Node):
     @strawberry.field(
         description="Its people, by family and given name unless ordered otherwise.",
         extensions=[Paged()],
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def users(
         self,
@@ -231,40 +257,11 @@ class Tenant(Node):
         return await connect(info, listing, page, User.of)
 
 
-@strawberry.type(description="Who is asking.")
-class Viewer:
-    name: str = strawberry.field(description="The name of the token.")
-    is_operator: bool = strawberry.field(
-        description="Whether it is on the product's own side, for all tenants."
-    )
-    scopes: list[Scope] = strawberry.field(description="What it may be used for.")
-    tenant_id: Private[UUID | None]
-
-    @strawberry.field(
-        description="The tenant that it belongs to; null for an operator.",
-        permission_classes=[MayReadRosters],
-    )
-    async def tenant(self, info: Info) -> Tenant | None:
-        if self.tenant_id is None:
-            return None
-        return await load(info, Tenant, self.tenant_id, self.tenant_id)
-
-
 @strawberry.type
 class TenantQuery:
-    @strawberry.field(description="Who is asking.", permission_classes=[IsSignedIn])
-    def viewer(self, info: Info) -> Viewer:
-        caller = info.context.caller
-        return Viewer(
-            name=caller.name,
-            is_operator=caller.is_operator,
-            scopes=sorted(caller.scopes),
-            tenant_id=caller.tenant_id,
-        )
-
     @strawberry.field(
         description="The object with this id, of whatever type; null where there is none.",
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def node(self, info: Info, id: NodeId) -> Node | None:
         found = find_id(id)
@@ -275,7 +272,7 @@ class TenantQuery:
     @strawberry.field(
         description="The tenants that the caller may see, by name unless ordered otherwise.",
         extensions=[Paged()],
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def tenants(
         self,
@@ -289,7 +286,7 @@ class TenantQuery:
     @strawberry.field(
         description="The tenant with this id or this slug (give one of them); null where there is "
         "none.",
-        permission_classes=[MayReadRosters],
+        permission_classes=[Permitted],
     )
     async def tenant(self, info: Info, id: TenantId = None, slug: Slug = None) -> Tenant | None:
         if (id is None) == (slug is None):

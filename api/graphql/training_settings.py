@@ -12,7 +12,7 @@ from api.graphql.described import describe
 from api.graphql.errands import Errand, run_errand
 from api.graphql.errors import UserError, user_errors
 from api.graphql.node import GlobalId, Node, find_id, find_node
-from api.graphql.permissions import MayAdminister, MayReadRosters
+from api.graphql.permissions import Permitted
 from api.graphql.selections import selection_of
 from api.graphql.settings_parts import LEVELS, OwnTrainingSettings
 from api.graphql.targets import INPUT, tenant_of
@@ -131,7 +131,7 @@ class TrainingSettingsSetPayload:
     target: Private[GlobalId | None] = None
     settings: OwnTrainingSettings | None = strawberry.field(default=None, description=_SET)
     node: Node | None = strawberry.field(
-        resolver=_node, description=_WHOSE, permission_classes=[MayReadRosters]
+        resolver=_node, description=_WHOSE, permission_classes=[Permitted]
     )
     user_errors: list[UserError] = strawberry.field(default_factory=list, description=_REFUSED)
 
@@ -175,7 +175,7 @@ def _target(id: str, caller: Caller) -> GlobalId:
 @strawberry.type
 class TrainingSettingsQuery:
     @strawberry.field(
-        description="The keyboard layouts that can be set.", permission_classes=[MayReadRosters]
+        description="The keyboard layouts that can be set.", permission_classes=[Permitted]
     )
     def keyboard_layouts(self) -> list[KeyboardLayout]:
         return [KeyboardLayout(id=it.layout_id, name=it.name, shape=it.shape) for it in LAYOUTS]
@@ -186,7 +186,7 @@ class TrainingSettingsMutation:
     @strawberry.mutation(
         description="Sets training settings of a tenant, a school, a group or a person. The "
         "nearest to the person counts, and no sync ever changes them.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def training_settings_set(
         self, info: Info, input: Annotated[TrainingSettingsSetInput, INPUT]
@@ -200,7 +200,7 @@ class TrainingSettingsMutation:
 
     @strawberry.mutation(
         description="Takes training settings of one level away, so that the next one counts.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def training_settings_reset(
         self, info: Info, input: Annotated[TrainingSettingsResetInput, INPUT]
@@ -214,7 +214,7 @@ class TrainingSettingsMutation:
     @strawberry.mutation(
         description="Sets training settings of many people, each their own. A worker does it, "
         "all or nothing: for few at once, for many it gives the errand to follow.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def training_settings_set_bulk(
         self, info: Info, input: Annotated[TrainingSettingsSetBulkInput, INPUT]

@@ -9,7 +9,7 @@ from api.graphql.context import Info
 from api.graphql.described import describe
 from api.graphql.errors import UserError, user_errors
 from api.graphql.node import encode_id
-from api.graphql.permissions import MayAdminister
+from api.graphql.permissions import Permitted
 from api.graphql.targets import INPUT, UPLOAD_CODE, tenant_of
 from domain.clock import utc_now
 from domain.errors import DomainError
@@ -57,7 +57,7 @@ class UploadMutation:
     @strawberry.mutation(
         description="Makes a place for a file. It is good for one file and "
         f"{LIFETIME.seconds // 60} minutes, and the file is kept for as long after it has come.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def upload_create(
         self, info: Info, input: Annotated[UploadCreateInput, INPUT]

@@ -36,6 +36,7 @@ CHOICES_CAP = 50
 class ValidationError(Node):
     type_code: ClassVar[str] = "E"
     row: ClassVar[type[Any]] = models.ValidationError
+    guard: ClassVar[str | None] = "Tenant.validationErrors"
     derived: ClassVar[tuple[str, ...]] = ("accepted_by",)
     sources: ClassVar[tuple[str, ...]] = ("accepted_by",)
 

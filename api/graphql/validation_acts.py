@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.graphql.context import Info
 from api.graphql.errors import UserError, user_errors
 from api.graphql.node import ById, find_id
-from api.graphql.permissions import MayAdminister
+from api.graphql.permissions import Permitted
 from api.graphql.targets import INPUT, tenant_of
 from api.graphql.validation import ValidationError
 from domain.clock import utc_now
@@ -119,7 +119,7 @@ class ValidationMutation:
     @strawberry.mutation(
         description="Accepts warnings and notes that are meant so: each stays quiet until its "
         "value changes. Errors cannot be accepted. All are changed or none.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def validation_error_accept(
         self, info: Info, input: Annotated[ValidationErrorAcceptInput, INPUT]
@@ -145,7 +145,7 @@ class ValidationMutation:
 
     @strawberry.mutation(
         description="Opens accepted errors again. All are changed or none.",
-        permission_classes=[MayAdminister],
+        permission_classes=[Permitted],
     )
     async def validation_error_reopen(
         self, info: Info, input: Annotated[ValidationErrorReopenInput, INPUT]

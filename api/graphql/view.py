@@ -89,7 +89,10 @@ class GraphQLView:
             document = self._documents.prepare(operation.query)
             cost = document.check_cost(operation.name, operation.variables)
             extensions = await self._throttling.spend(caller, cost)
-            result = await self._execute(document, operation, caller, request_id)
+            public_url = self._web.public_url or str(request.base_url)
+            result = await self._execute(
+                document, operation, caller, public_url=public_url, request_id=request_id
+            )
         finally:
             log.info(
                 "graphql_request",
@@ -106,7 +109,13 @@ class GraphQLView:
         return answer | {"errors": present(result.errors, request_id=request_id)}
 
     async def _execute(
-        self, document: Document, operation: Operation, caller: Caller, request_id: str
+        self,
+        document: Document,
+        operation: Operation,
+        caller: Caller,
+        *,
+        public_url: str,
+        request_id: str,
     ) -> ExecutionResult:
         resources = self._resources
         database = resources.database.within(caller.reach)
@@ -118,6 +127,7 @@ class GraphQLView:
                 keys=resources.keys,
                 cursors=self._cursors,
                 platform=self._platform,
+                public_url=public_url,
                 deadline=deadline,
                 request_id=request_id,
             )

@@ -39,6 +39,7 @@ class TenantChanges:
     starts_on: date | None = None
     status: TenantStatus | None = None
     kind: SubscriptionKind | None = None
+    is_listed: bool | None = None
     removes: frozenset[str] = field(default=frozenset())
 
 
@@ -60,6 +61,8 @@ async def update_tenant(
         tenant.display_name = changes.display_name.strip()
     if changes.status is not None:
         tenant.status = changes.status
+    if changes.is_listed is not None:
+        tenant.is_listed = changes.is_listed
     if changes.kind is not None:
         subscription.kind = changes.kind
     _change_dates(subscription, changes)
@@ -134,6 +137,7 @@ def _told(changes: TenantChanges) -> dict[str, Any]:
         "starts_on": changes.starts_on and changes.starts_on.isoformat(),
         "status": changes.status and changes.status.value,
         "kind": changes.kind and changes.kind.value,
+        "is_listed": changes.is_listed,
         "removes": sorted(changes.removes) or None,
     }
     return {name: value for name, value in said.items() if value is not None}

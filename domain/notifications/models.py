@@ -1,15 +1,20 @@
-"""Mail that is to go out: a row, so that it goes once and waits where the server is away."""
+"""Mail that waits to be sent."""
 
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.database import Base, TenantRow
 
 
 class MailOutbox(TenantRow, Base):
+    """Sent at `due_at` or soon after, and again later where that failed; then it is emptied."""
+
     __tablename__ = "mail_outbox"
+    __table_args__ = (
+        Index("ix_mail_outbox_due", "due_at", postgresql_where=text("sent_at IS NULL")),
+    )
 
     kind: Mapped[str]
     recipient: Mapped[str]
@@ -17,5 +22,6 @@ class MailOutbox(TenantRow, Base):
     body_text: Mapped[str]
     body_html: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    due_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     sent_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(server_default=text("0"))

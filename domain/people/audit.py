@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.clock import new_id
 from domain.people.callers import Caller
 from domain.people.models import AuditEntry
 
@@ -22,6 +23,7 @@ def record_act(
     """`details` hold ids and settings; never a name of a person, an address or a secret."""
     session.add(
         AuditEntry(
+            id=new_id(),
             tenant_id=tenant_id,
             actor=caller.actor,
             action=action,

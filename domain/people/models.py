@@ -240,6 +240,8 @@ class Removal(Base):
 class AuditEntry(TenantRow, Base):
     """An administrative act or a sign-in. `details` hold ids and settings, never a name."""
 
+    # Whoever writes into it need not be able to read it, and reading back would be that.
+    __mapper_args__ = {"eager_defaults": False}  # noqa: RUF012 - SQLAlchemy's attribute
     __tablename__ = "audit_log"
     __table_args__ = (Index("ix_audit_log_created", "tenant_id", "created_at"),)
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text, update
+from sqlalchemy import func, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.people.callers import SCOPES, TENANT_ADMINS, Caller, CallerRole, Found, Scope
@@ -144,6 +144,21 @@ async def touch_session(
         .where(Session.tenant_id == tenant_id, Session.id == session_id)
         .values(last_seen_at=now)
     )
+
+
+async def renew_token(
+    session: AsyncSession, *, tenant_id: UUID, session_id: UUID
+) -> tuple[str, datetime] | None:
+    """Another token in place of the former one, and the absolute end. None: it is over."""
+    token = PREFIX + secrets.token_urlsafe(32)
+    until: datetime | None = await session.scalar(
+        update(Session)
+        .where(Session.tenant_id == tenant_id, Session.id == session_id)
+        .where(Session.ended_at.is_(None), Session.expires_at > func.now())
+        .values(token_hash=hash_token(token))
+        .returning(Session.expires_at)
+    )
+    return (token, until) if until else None
 
 
 async def end_sessions(

@@ -9,9 +9,9 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from api.app import create_app
+from api.signing_in.site import SignInSettings
 from domain.queue import ArqQueue
 from domain.resources import Resources
-from domain.settings import Environment
 
 pytestmark = pytest.mark.anyio
 
@@ -21,19 +21,19 @@ class UnreachableQueue:
         return False
 
 
-async def get(resources: Resources, path: str, environment: Environment) -> httpx2.Response:
-    transport = httpx2.ASGITransport(create_app(resources, environment=environment))
+async def get(resources: Resources, path: str) -> httpx2.Response:
+    transport = httpx2.ASGITransport(create_app(resources, SignInSettings()))
     async with httpx2.AsyncClient(transport=transport, base_url="http://homerow.test") as http:
         return await http.get(path)
 
 
 async def test_the_process_is_well(resources: Resources) -> None:
-    response = await get(resources, "/healthz", Environment.PRODUCTION)
+    response = await get(resources, "/healthz")
     assert (response.status_code, response.text) == (200, "ok")
 
 
 async def test_the_servers_are_well(resources: Resources) -> None:
-    response = await get(resources, "/readyz", Environment.PRODUCTION)
+    response = await get(resources, "/readyz")
     assert response.status_code == 200
     assert response.json() == {"database": "ok", "queue": "ok"}
 
@@ -41,24 +41,24 @@ async def test_the_servers_are_well(resources: Resources) -> None:
 async def test_it_is_said_which_server_is_missing(resources: Resources) -> None:
     queue = cast("ArqQueue", UnreachableQueue())
     without_queue = dataclasses.replace(resources, queue=queue)
-    response = await get(without_queue, "/readyz", Environment.PRODUCTION)
+    response = await get(without_queue, "/readyz")
     assert response.status_code == 503
     assert response.json() == {"database": "ok", "queue": "missing"}
 
     engine = create_async_engine(make_url(resources.database.url).set(database="nowhere"))
     database = dataclasses.replace(resources.database, engine=engine)
     without_database = dataclasses.replace(resources, database=database)
-    response = await get(without_database, "/readyz", Environment.PRODUCTION)
+    response = await get(without_database, "/readyz")
     assert response.status_code == 503
     assert response.json() == {"database": "missing", "queue": "ok"}
-    response = await get(without_database, "/healthz", Environment.PRODUCTION)
+    response = await get(without_database, "/healthz")
     assert response.status_code == 200
     await engine.dispose()
 
 
 async def test_every_answer_has_security_headers(resources: Resources) -> None:
     for path, status in (("/healthz", 200), ("/readyz", 200), ("/graphql", 405), ("/none", 404)):
-        response = await get(resources, path, Environment.PRODUCTION)
+        response = await get(resources, path)
         assert response.status_code == status
         assert response.headers["x-content-type-options"] == "nosniff"
         assert response.headers["x-frame-options"] == "DENY"

@@ -17,6 +17,7 @@ from api.app import create_app
 from api.cors import Cors
 from api.hosts import OwnHost
 from api.security_headers import SecurityHeaders
+from api.signing_in.site import SignInSettings
 from api.web_settings import WebSettings, origin_of
 from domain.resources import Resources
 from domain.settings import Environment, Settings
@@ -141,13 +142,13 @@ async def test_a_page_that_says_so_has_another_policy() -> None:
 
 async def test_only_graphiqls_page_may_bring_scripts(resources: Resources) -> None:
     headers = {"Accept": "text/html"}
-    async with asking(create_app(resources, environment=Environment.LOCAL)) as http:
+    async with asking(create_app(resources, SignInSettings(WebSettings(is_local=True)))) as http:
         page = await http.get("/graphql", headers=headers)
         assert page.status_code == 200
         assert "script-src https:" in page.headers["content-security-policy"]
         health = await http.get("/healthz")
         assert "script-src" not in health.headers["content-security-policy"]
-    async with asking(create_app(resources, environment=Environment.PRODUCTION)) as http:
+    async with asking(create_app(resources, SignInSettings())) as http:
         page = await http.get("/graphql", headers=headers)
         assert page.status_code == 405
         assert "script-src" not in page.headers["content-security-policy"]
@@ -208,11 +209,11 @@ async def test_pages_are_nobody_elses_to_read(shared: Starlette) -> None:
 async def test_the_application_shares_what_the_settings_say(resources: Resources) -> None:
     web = WebSettings(cors_origins=frozenset({FRONTEND}))
     headers = {"Origin": FRONTEND, "Access-Control-Request-Method": "POST"}
-    async with asking(create_app(resources, environment=Environment.PRODUCTION, web=web)) as http:
+    async with asking(create_app(resources, SignInSettings(web))) as http:
         response = await http.options("/graphql", headers=headers)
         assert cors_headers(response)["access-control-allow-origin"] == FRONTEND
         assert response.headers["x-content-type-options"] == "nosniff"
-    async with asking(create_app(resources, environment=Environment.PRODUCTION)) as http:
+    async with asking(create_app(resources, SignInSettings())) as http:
         assert cors_headers(await http.options("/graphql", headers=headers)) == {}
 
 
@@ -253,12 +254,9 @@ async def test_of_two_hosts_none_is_believed() -> None:
 async def test_production_asks_for_its_host_and_a_developers_machine_does_not(
     resources: Resources,
 ) -> None:
-    for is_local, environment, status in (
-        (False, Environment.PRODUCTION, 421),
-        (True, Environment.LOCAL, 405),
-    ):
+    for is_local, status in ((False, 421), (True, 405)):
         web = WebSettings(public_url="https://homerow.example.org", is_local=is_local)
-        async with asking(create_app(resources, environment=environment, web=web)) as http:
+        async with asking(create_app(resources, SignInSettings(web))) as http:
             response = await http.get("/graphql")
             assert response.status_code == status
             assert response.headers["x-content-type-options"] == "nosniff"

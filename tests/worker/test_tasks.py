@@ -134,7 +134,7 @@ async def test_the_worker_reads_what_the_queue_wrote(resources: Resources) -> No
     before = set(await redis.keys("arq:job:*"))
     await resources.queue.put(WAKE)
     [key] = set(await redis.keys("arq:job:*")) - before
-    worker = create_worker(resources)
+    worker = create_worker(WorkerContext(resources))
     assert worker.job_deserializer is not None
     assert worker.job_deserializer(await redis.get(key))["f"] == WAKE.name
     assert {WAKE.name, CHECK.name, ERRAND.name} <= set(worker.functions)

@@ -14,9 +14,9 @@ from starlette.applications import Starlette
 
 from api.app import create_app
 from api.local import LocalServers
+from api.signing_in.site import SignInSettings
 from domain.models import metadata
 from domain.resources import Resources
-from domain.settings import Environment
 from tests.api.graphql.client import World, connected
 from tests.api.graphql.seed import add_tenant, add_token
 
@@ -50,7 +50,7 @@ async def database_name(local_servers: LocalServers, shared_database: str) -> As
 
 @pytest.fixture
 def app(resources: Resources) -> Starlette:
-    return create_app(resources, environment=Environment.PRODUCTION)
+    return create_app(resources, SignInSettings())
 
 
 @pytest.fixture

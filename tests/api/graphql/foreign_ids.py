@@ -10,6 +10,8 @@ QUERIES = {
     " found: users(filter: {group: $id}) { totalCount nodes { id } } } }",
     "GroupFilter.school": 'query ($id: ID!) { tenant(slug: "alpha") {'
     " found: groups(filter: {school: $id}) { totalCount nodes { id } } } }",
+    "AuditLogFilter.user": 'query ($id: ID!) { tenant(slug: "alpha") {'
+    " found: auditLog(filter: {user: $id}) { totalCount nodes { id } } } }",
 }
 MUTATIONS = {
     "IntegrationConfigureInput.tenantId": "mutation ($id: ID!) { found: integrationConfigure("
@@ -71,6 +73,13 @@ MUTATIONS = {
     "ValidationErrorsRevalidateInput.tenantId": "mutation ($id: ID!) { found:"
     " validationErrorsRevalidate(input: {tenantId: $id, all: true}) {"
     " userErrors { field code message } } }",
+    "ApiTokenCreateInput.tenantId": "mutation ($id: ID!) { found: apiTokenCreate("
+    'input: {tenantId: $id, name: "x", scopes: [ROSTER_READ]}) {'
+    " userErrors { field code message } } }",
+    "ContactsSetInput.tenantId": "mutation ($id: ID!) { found: contactsSet("
+    "input: {tenantId: $id, contacts: []}) { userErrors { field code message } } }",
+    "SignInMethodsSetInput.tenantId": "mutation ($id: ID!) { found: signInMethodsSet("
+    "input: {tenantId: $id, methods: []}) { userErrors { field code message } } }",
 }
 # What tests of their own try with foreign ids: they are of no tenant by themselves.
 INNER = {
@@ -127,4 +136,9 @@ INNER = {
     "ValidationErrorReopenInput.ids",
     "ValidationErrorSelection.tenantId",
     "ValidationErrorsRevalidateInput.ids",
+    "ApiTokenRevokeInput.apiTokenId",
+    "IdentityForgetInput.userId",
+    "InvitationSendInput.userIds",
+    "SessionRevokeInput.sessionId",
+    "SessionsRevokeAllInput.userId",
 }

@@ -19,11 +19,11 @@ import httpx2
 from api.app import create_app
 from api.graphql.node import find_id
 from api.local import LocalServers
+from api.signing_in.site import SignInSettings
 from domain.database import DatabaseRole
 from domain.providers.hosts import Hosts
 from domain.resources import open_resources
 from domain.secrets import KeyRing
-from domain.settings import Environment
 from tests.api.graphql.client import Client, connected
 from tests.api.graphql.seed import add_token
 from tests.conftest import KEY_TEXT
@@ -174,7 +174,7 @@ async def open_office(
         hosts=hosts,
         role=DatabaseRole.API,
     ) as resources:
-        app = create_app(resources, environment=Environment.PRODUCTION)
+        app = create_app(resources, SignInSettings())
         await add_token(servers.see, "of-operator")
         async with connected(app, "of-operator") as operator, connected(app, None) as anonymous:
             create = """mutation ($input: TenantCreateInput!) { tenantCreate(input: $input) {

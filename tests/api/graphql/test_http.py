@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 
 from api.app import create_app
 from api.graphql.view import GraphQLView
+from api.signing_in.site import SignInSettings
 from api.web_settings import WebSettings
 from domain.clock import utc_now
 from domain.resources import Resources
-from domain.settings import Environment
 from tests.api.graphql.client import World, connected
 from tests.api.graphql.seed import add_token
 
@@ -152,7 +152,7 @@ async def test_the_page_for_developers_is_there_on_their_machines_only(
     resources: Resources, app: Starlette
 ) -> None:
     headers = {"Accept": "text/html"}
-    local = create_app(resources, environment=Environment.LOCAL)
+    local = create_app(resources, SignInSettings(WebSettings(is_local=True)))
     for served, status in ((local, 200), (app, 405)):
         async with connected(served, None) as browser:
             response = await browser.http.get("/graphql", headers=headers)

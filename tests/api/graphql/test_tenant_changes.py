@@ -102,6 +102,26 @@ async def test_what_cannot_be_is_refused_and_nothing_is_changed(
     assert await superuser.fetchval("SELECT count(go_live_on) FROM subscriptions") == 0
 
 
+async def test_a_tenant_is_listed_until_it_asks_not_to_be(
+    world: World, superuser: asyncpg.Connection
+) -> None:
+    listed = '{ tenant(slug: "alpha") { isListed } tenants { nodes { isListed } } }'
+    told = []
+    for values in ({}, {"isListed": False}, {"name": "Alpha"}, {"isListed": True}):
+        await update(world, **values)
+        answer = await world.alpha.run(listed)
+        assert answer["tenants"]["nodes"] == [answer["tenant"]]
+        told.append(answer["tenant"]["isListed"])
+    assert told == [True, False, False, True]
+    acts = await superuser.fetch("SELECT details::text FROM audit_log ORDER BY id")
+    assert [act["details"] for act in acts] == [
+        "{}",
+        '{"is_listed": false}',
+        '{"name": true}',
+        '{"is_listed": true}',
+    ]
+
+
 async def test_status_and_kind_are_the_operators(world: World) -> None:
     given = {"tenantId": tenant_id(world), "status": "PAUSED", "kind": "DEMO"}
     error = await world.alpha.fail(UPDATE, input=given)

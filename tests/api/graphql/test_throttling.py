@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 from api.app import create_app
 from api.graphql.errors import ErrorCode, Refused
 from api.graphql.throttling import CAPACITY, PER_SECOND, Throttling
+from api.signing_in.site import SignInSettings
 from domain.clock import new_id
 from domain.people.callers import Caller
 from domain.resources import Resources
-from domain.settings import Environment
 from domain.throttle import Throttle, open_redis
 from tests.api.graphql.client import World, connected
 
@@ -116,7 +116,7 @@ async def test_without_valkey_queries_are_answered(
 ) -> None:
     async with open_redis(f"unix://{tmp_path}/nothing.sock") as redis:
         without = dataclasses.replace(resources, throttle=Throttle(redis))
-        app = create_app(without, environment=Environment.PRODUCTION)
+        app = create_app(without, SignInSettings())
         async with connected(app, "of-alpha") as alpha:
             assert await alpha.run(VIEWER) == {"viewer": {"name": "token of-alpha"}}
 

@@ -7,10 +7,10 @@ import asyncpg
 import pytest
 
 from api.app import create_app
+from api.signing_in.site import SignInSettings
 from domain.people.callers import Scope
 from domain.resources import Resources
 from domain.secrets import KeyRing
-from domain.settings import Environment
 from tests.api.graphql.client import connected
 from tests.api.graphql.seed import add_token
 from tests.api.training.trainer import Trainer
@@ -34,7 +34,7 @@ async def trainer(
     await story.night()
     await add_token(superuser, "of-app", story.tenant_id, scopes=[Scope.TRAINING_READ])
     await add_token(superuser, "of-operator")
-    app = create_app(resources, environment=Environment.PRODUCTION)
+    app = create_app(resources, SignInSettings())
     async with connected(app, "of-app") as client, connected(app, "of-operator") as operator:
         trainer = Trainer(story, client.http, operator, {}, {})
         await trainer.learn_ids()

@@ -9,10 +9,10 @@ from api import training
 from api.app import create_app
 from api.graphql.errors import MASK
 from api.graphql.node import encode_id
+from api.signing_in.site import SignInSettings
 from domain.clock import new_id
 from domain.people.callers import ALL_SCOPES, Scope
 from domain.resources import Resources
-from domain.settings import Environment
 from tests.api.graphql.client import connected
 from tests.api.graphql.seed import add_tenant, add_token
 from tests.api.training.trainer import PATH, Trainer
@@ -104,7 +104,7 @@ async def test_reading_needs_the_scope_for_it_and_no_other(
         trainer.story.tenant_id,
         scopes=sorted(ALL_SCOPES - {Scope.TRAINING_READ}),
     )
-    app = create_app(resources, environment=Environment.PRODUCTION)
+    app = create_app(resources, SignInSettings())
     for secret, status, code in (
         (None, 401, "UNAUTHENTICATED"),
         ("nobody", 401, "UNAUTHENTICATED"),

@@ -53,7 +53,7 @@ async def test_the_worker_drops_what_is_older_than_its_settings_say(
     assert await kept_changes(story) == 1
     await clean({"homerow": WorkerContext(worker_resources, kept=timedelta(days=-99))})
     assert await kept_changes(story) == 0
-    worker = create_worker(worker_resources, kept=timedelta(days=3))
+    worker = create_worker(WorkerContext(worker_resources, kept=timedelta(days=3)))
     assert WorkerContext.of(worker.ctx).kept == timedelta(days=3)
 
 

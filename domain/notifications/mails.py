@@ -1,0 +1,45 @@
+"""What mails say: for each kind a text and an HTML template, and a subject."""
+
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+_templates: Final = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=select_autoescape(enabled_extensions=("html",), default=False),
+    undefined=StrictUndefined,
+    keep_trailing_newline=True,
+    trim_blocks=True,
+)
+
+
+class Mail(NamedTuple):
+    kind: str
+    recipient: str
+    subject: str
+    text: str
+    html: str
+
+
+def invitation_mail(*, to: str, tenant: str, url: str) -> Mail:
+    return _mail("INVITATION", to, f"Your invitation to {tenant}", tenant=tenant, url=url)
+
+
+def reset_mail(*, to: str, tenant: str, url: str) -> Mail:
+    return _mail("RESET", to, f"A new password for {tenant}", tenant=tenant, url=url)
+
+
+def password_changed_mail(*, to: str, tenant: str) -> Mail:
+    return _mail("PASSWORD_CHANGED", to, f"Your password at {tenant} was set", tenant=tenant)
+
+
+def _mail(kind: str, to: str, subject: str, **values: Any) -> Mail:
+    name = kind.lower()
+    return Mail(
+        kind=kind,
+        recipient=to,
+        subject=" ".join(subject.split()),
+        text=_templates.get_template(f"{name}.txt").render(values),
+        html=_templates.get_template(f"{name}.html").render(values),
+    )
