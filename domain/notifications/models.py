@@ -11,6 +11,8 @@ from domain.database import Base, TenantRow
 class MailOutbox(TenantRow, Base):
     """Sent at `due_at` or soon after, and again later where that failed; then it is emptied."""
 
+    # The API writes mails and may not read them back.
+    __mapper_args__ = {"eager_defaults": False}  # noqa: RUF012 - SQLAlchemy's attribute
     __tablename__ = "mail_outbox"
     __table_args__ = (
         Index("ix_mail_outbox_due", "due_at", postgresql_where=text("sent_at IS NULL")),

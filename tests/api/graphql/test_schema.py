@@ -1,6 +1,7 @@
 """Rules of the schema that nobody has to remember."""
 
 from pathlib import Path
+
 from graphql import (
     GraphQLEnumType,
     GraphQLInputObjectType,

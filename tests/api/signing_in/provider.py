@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import httpx2
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from starlette.applications import Starlette
@@ -26,6 +27,7 @@ TENANT: Final = 4711
 SOURCED_ID: Final = "mia-at-classlink"
 DOMAIN: Final = "springfield.example"
 TID: Final = "11111111-2222-3333-4444-555555555555"
+Browser = httpx2.AsyncClient
 METHODS: Final = ("clever", "classlink", "google", "microsoft")
 WITH_DISCOVERY: Final = ("google", "microsoft")
 SECRETS: Final = {method: f"secret-of-{method}" for method in METHODS}
@@ -154,7 +156,7 @@ def _has_proof(granted: dict[str, str], form: dict[str, Any]) -> bool:
 
 
 def id_token(provider: Provider, method: str, nonce: str) -> str:
-    own = {
+    own: dict[str, dict[str, Any]] = {
         "clever": {"sub": CLEVER_ID, "user_id": "of-former-times", "district": DISTRICT},
         "classlink": {"sub": "99"},
         "google": {
@@ -184,3 +186,20 @@ def id_token(provider: Provider, method: str, nonce: str) -> str:
     if provider.signs:
         return str(provider.signs(claims))
     return jwt.encode({"alg": "RS256", "kid": "k1"}, claims, signing_key())
+
+
+async def leave(browser: Browser, path: str) -> str:
+    """To the provider; the address there."""
+    answer = await browser.get(path)
+    assert answer.status_code == 302, answer.text
+    return str(answer.headers["location"])
+
+
+async def started(browser: Browser, provider: Provider, method: str, **query: str) -> str:
+    """The address of the callback, with which the provider sends the browser back."""
+    wanted = httpx2.QueryParams({"tenant": "springfield", **query})
+    return provider.grant(await leave(browser, f"/sign-in/{method}?{wanted}"))
+
+
+def query_of(url: str) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}

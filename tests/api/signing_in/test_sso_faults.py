@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from joserfc import jwt
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from typing_extensions import override
 
 from api.signing_in.sso import conversation
 from domain.clock import utc_now
@@ -189,29 +190,28 @@ async def test_a_profile_that_cannot_be_read_lets_nobody_in(
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "said", "fault"),
+    ("method", "path", "case"),
     [
-        ("clever", "/clever/oauth/tokeninfo", {"client_id": "evil"}, "TOKEN_OF_ANOTHER_APP"),
-        ("clever", "/clever/oauth/tokeninfo", {"client_id": None}, "TOKEN_OF_ANOTHER_APP"),
-        ("clever", "/clever/v3.0/me", {"data": None}, "PROFILE"),
-        ("clever", "/clever/v3.0/me", {"data": {"id": 17}}, "PROFILE"),
-        ("clever", "/clever/v3.0/me", {"data": {"id": "a\x00b"}}, "PROFILE"),
-        ("classlink", "/classlink/v2/my/info", {"TenantId": None}, "PROFILE"),
-        ("classlink", "/classlink/v2/my/info", {"TenantId": True}, "PROFILE"),
-        ("classlink", "/classlink/v2/my/info", {"UserId": ""}, "PROFILE"),
-        ("classlink", "/classlink/v2/my/info", {"UserId": 100}, "PROFILE"),
+        ("clever", "/clever/oauth/tokeninfo", ({"client_id": "evil"}, "TOKEN_OF_ANOTHER_APP")),
+        ("clever", "/clever/oauth/tokeninfo", ({"client_id": None}, "TOKEN_OF_ANOTHER_APP")),
+        ("clever", "/clever/v3.0/me", ({"data": None}, "PROFILE")),
+        ("clever", "/clever/v3.0/me", ({"data": {"id": 17}}, "PROFILE")),
+        ("clever", "/clever/v3.0/me", ({"data": {"id": "a\x00b"}}, "PROFILE")),
+        ("classlink", "/classlink/v2/my/info", ({"TenantId": None}, "PROFILE")),
+        ("classlink", "/classlink/v2/my/info", ({"TenantId": True}, "PROFILE")),
+        ("classlink", "/classlink/v2/my/info", ({"UserId": ""}, "PROFILE")),
+        ("classlink", "/classlink/v2/my/info", ({"UserId": 100}, "PROFILE")),
     ],
 )
-async def test_a_profile_that_is_not_whole_lets_nobody_in(  # noqa: PLR0913
+async def test_a_profile_that_is_not_whole_lets_nobody_in(
     browser: httpx2.AsyncClient,
     provider: Provider,
     capsys: pytest.CaptureFixture[str],
     method: str,
     path: str,
-    said: dict[str, Any],
-    fault: str,
+    case: tuple[dict[str, Any], str],
 ) -> None:
-    provider.says[path] = said
+    provider.says[path], fault = case
 
     assert await fault_of(browser, provider, method, capsys) == fault
 
@@ -288,6 +288,7 @@ async def test_a_provider_that_does_not_answer_is_not_waited_for(
     method: str,
 ) -> None:
     class Slow(Response):
+        @override
         async def __call__(self, *_: Any) -> None:
             await asyncio.sleep(0.6)
 

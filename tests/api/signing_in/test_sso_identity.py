@@ -31,7 +31,7 @@ Browser = httpx2.AsyncClient
 async def signed_in(
     browser: Browser, provider: Provider, method: str, tenant: str | None = "springfield"
 ) -> str:
-    """ "yes", or what the page of the refusal says."""
+    """Yes, or what the page of the refusal says."""
     query = f"?tenant={tenant}" if tenant else "?code=portal"
     leaving = await browser.get(f"/sign-in/{method}{query}")
     answer = await browser.get(provider.grant(leaving.headers["location"]))
@@ -85,16 +85,11 @@ CASES: list[tuple[str, str, dict[str, Any], str, str]] = [
 
 
 @pytest.mark.usefixtures("mia", "mia_at_classlink")
-@pytest.mark.parametrize(("method", "path", "said", "from_page", "from_portal"), CASES)
-async def test_who_gets_in(  # noqa: PLR0913 - a table
-    browser: Browser,
-    provider: Provider,
-    method: str,
-    path: str,
-    said: dict[str, Any],
-    from_page: str,
-    from_portal: str,
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]} {case[2]}"[:60])
+async def test_who_gets_in(
+    browser: Browser, provider: Provider, case: tuple[str, str, dict[str, Any], str, str]
 ) -> None:
+    method, path, said, from_page, from_portal = case
     if path:
         provider.says[path] = said
     else:
