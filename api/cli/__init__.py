@@ -15,6 +15,8 @@ from api.cli import (
     integrations,
     legacy,
     onboarding,
+    operators,
+    people,
     people_imports,
     role_maps,
     rollover,
@@ -23,6 +25,7 @@ from api.cli import (
     servers,
     sharing,
     status,
+    super_admins,
     syncs,
     tenants,
     tokens,
@@ -49,6 +52,9 @@ app.add_typer(run_acts.commands, name="run")
 app.add_typer(holds.commands, name="hold")
 app.add_typer(rollover.commands, name="rollover")
 app.add_typer(tokens.commands, name="token")
+app.add_typer(operators.commands, name="operator")
+app.add_typer(super_admins.commands, name="super-admin")
+app.add_typer(people.commands, name="person")
 app.add_typer(secrets.commands, name="secrets")
 app.add_typer(exports.commands, name="export")
 app.add_typer(legacy.commands, name="legacy")

@@ -29,8 +29,11 @@ TITLES: Final = {
 }
 AT_ONCE: Final = 50
 _LONGEST_SEARCH: Final = 100
-_SEARCHES, _SECONDS = 60, 60
-"""So many searches from one address within so many seconds."""
+_SEARCHES, _SECONDS = 600, 60
+"""So many searches from one address within so many seconds.
+
+A whole district may come from one address, and all of it when the first lesson begins.
+"""
 
 
 @dataclass(frozen=True, slots=True)

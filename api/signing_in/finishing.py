@@ -1,5 +1,7 @@
 """How a sign-in ends: with a new session, and never the former one; or with the reason."""
 
+from typing import Final
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -20,7 +22,8 @@ from domain.signing_in.refusals import RefusalReason
 from domain.signing_in.signing_in import Refusal, SignedIn
 from domain.tenants.service import get_tenant
 
-LANDING = "/landing"
+LANDING: Final = "/landing"
+_STATUS: Final = {RefusalReason.UNAVAILABLE: 503, RefusalReason.LOCKED_OUT: 429}
 
 
 async def finish_sign_in(
@@ -77,11 +80,10 @@ async def refuse(site: Site, request: Request, refusal: Refusal) -> Response:  #
         async with site.resources.database.read(refusal.tenant_id) as session:
             tenant = await get_tenant(session, tenant_id=refusal.tenant_id)
         links.insert(0, Link(f"Sign in to {tenant.display_name}", f"/t/{tenant.slug}"))
-    is_busy = refusal.reason is RefusalReason.UNAVAILABLE
     return message(
         "You are not signed in",
         refusal.message,
         *links,
-        status=503 if is_busy else 403,
+        status=_STATUS.get(refusal.reason, 403),
         is_alarm=True,
     )

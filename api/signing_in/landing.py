@@ -22,6 +22,7 @@ from domain.people.audit import record_act
 from domain.people.callers import Caller, CallerRole
 from domain.people.sessions import end_sessions
 from domain.roster.records import RecordType
+from domain.signing_in.deciding import ADMINISTRATORS
 from domain.signing_in.landing import Landing, PlaceKind, Spot, choose_place, landing_of
 from domain.signing_in.launch import TENANT_CLAIM, launch_token
 from domain.tenants.service import get_tenant
@@ -101,6 +102,7 @@ def _page(caller: Caller, landing: Landing, problem: str | None = None) -> Respo
         place=landing.spot.name if landing.spot else None,
         choices=[{"value": str(spot.id), "label": spot.name} for spot in choices],
         what="Your schools" if kinds == {PlaceKind.SCHOOL} else "Your groups",
+        is_administrator=not caller.roles.isdisjoint(ADMINISTRATORS),
         has_second_factor=CallerRole.SUPER_ADMIN in caller.roles,
         problem=problem,
     )

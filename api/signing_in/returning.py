@@ -93,7 +93,9 @@ async def make_code(one_time: OneTime, wanted: Return, session: SessionKey) -> s
     kept = {"challenge": wanted.code_challenge, **session.stored()}
     await one_time.put(_KIND, code, kept, CODE_SECONDS)
     parts = urlsplit(wanted.url or "")
-    query = [*parse_qsl(parts.query, keep_blank_values=True), ("code", code)]
+    given = parse_qsl(parts.query, keep_blank_values=True)
+    # A code that whoever made the link has put there is not ours.
+    query = [*((name, text) for name, text in given if name != "code"), ("code", code)]
     return urlunsplit(parts._replace(query=urlencode(query)))
 
 

@@ -2,34 +2,23 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from email.utils import parseaddr
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.clock import new_id
 from domain.errors import Conflict, InvalidInput, NotFound
+from domain.people.addresses import check_email
 from domain.people.audit import record_act
 from domain.people.callers import Caller
-from domain.people.models import Account
+from domain.people.models import Account, ApiToken
 from domain.people.sessions import end_sessions
 from domain.roster.models import Origin, User
 from domain.signing_in.deciding import must_use_clever
 from domain.signing_in.signing_in import read_facts
 
 _LONGEST = 200
-
-
-def check_email(field: str, email: str) -> str:
-    """As it is stored. Raises InvalidInput."""
-    email = email.strip()
-    name, address = parseaddr(email)
-    local, at, domain = address.rpartition("@")
-    is_plain = email == address and not name and email.isprintable() and " " not in email
-    if not (is_plain and at and local and "." in domain.strip(".")) or len(email) > _LONGEST:
-        raise InvalidInput(field, f"{email[:60]!r} is no mail address.")
-    return email
 
 
 async def create_super_admin(
@@ -85,10 +74,16 @@ async def list_super_admins(session: AsyncSession, tenant_id: UUID) -> Sequence[
 async def disable_account(
     session: AsyncSession, account: Account, *, caller: Caller, now: datetime
 ) -> None:
-    """The account's sessions are over as well."""
+    """The account's sessions are over as well, and the tokens that it has made."""
     if account.disabled_at is None:
         account.disabled_at = now
         await end_sessions_of(session, account, now=now)
+        await session.execute(
+            update(ApiToken)
+            .where(ApiToken.tenant_id == account.tenant_id, ApiToken.revoked_at.is_(None))
+            .where(ApiToken.created_by == f"account {account.id}")
+            .values(revoked_at=now)
+        )
         _record(session, account, caller, "accountDisable")
 
 

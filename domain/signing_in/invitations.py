@@ -9,9 +9,9 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Conflict, DomainError, InvalidInput
+from domain.people.addresses import check_email
 from domain.people.callers import Caller
 from domain.people.models import Account
-from domain.signing_in.accounts import check_email
 from domain.signing_in.links import create_invitation
 
 MOST_PEOPLE: Final = 100

@@ -13,12 +13,13 @@ from domain.database import Database
 from domain.errors import Conflict, InvalidInput, NotFound
 from domain.notifications.mails import invitation_mail, password_changed_mail, reset_mail
 from domain.notifications.outbox import put_mail
+from domain.people.addresses import check_email
 from domain.people.audit import record_act
 from domain.people.callers import Caller
 from domain.people.models import Account, AccountLink, LinkKind
 from domain.people.tokens import hash_token
 from domain.roster.models import User
-from domain.signing_in.accounts import account_of_person, check_email, end_sessions_of
+from domain.signing_in.accounts import account_of_person, end_sessions_of
 from domain.signing_in.attempts import actor_of
 from domain.signing_in.passwords import hash_password, problem_of
 from domain.tenants.service import get_tenant

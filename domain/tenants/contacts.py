@@ -1,6 +1,5 @@
 """Contacts: who at a tenant receives mails about its syncs."""
 
-import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -9,18 +8,13 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import InvalidInput
+from domain.people.addresses import check_email
 from domain.people.audit import record_act
 from domain.people.callers import Caller
 from domain.tenants.models import Contact, SummaryMail
 from domain.tenants.service import check_name, get_tenant
 
 MOST_CONTACTS: Final = 50
-_ADDRESS_LENGTH: Final = 254
-# What a mail server takes, more or less; whether somebody reads it there is shown by a mail alone.
-_ADDRESS: Final = re.compile(
-    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
-    r"@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]"
-)
 
 
 class GivenContact(NamedTuple):
@@ -64,15 +58,8 @@ def _check(contacts: Sequence[GivenContact]) -> list[GivenContact]:
     for index, contact in enumerate(contacts):
         field = f"contacts.{index}"
         check_name(f"{field}.name", contact.name)
-        email = contact.email.strip()
-        check_address(f"{field}.email", email)
+        email = check_email(f"{field}.email", contact.email)
         if email.lower() in checked:
             raise InvalidInput(f"{field}.email", "This address is there twice.")
         checked[email.lower()] = contact._replace(name=contact.name.strip(), email=email)
     return list(checked.values())
-
-
-def check_address(field: str, email: str) -> None:
-    """Raises InvalidInput."""
-    if len(email) > _ADDRESS_LENGTH or not _ADDRESS.fullmatch(email):
-        raise InvalidInput(field, "This is not an email address.")
