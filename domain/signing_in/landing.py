@@ -5,16 +5,17 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import InvalidInput
 from domain.people.callers import Caller
 from domain.roster.models import Group, Membership, School, SchoolAffiliation
 from domain.training.defaults import set_default_group, set_default_school
-from domain.training.places import NOWHERE, PlaceSource, places_of_users
+from domain.training.places import NOWHERE, Place, PlaceSource, places_of_users
 
-_MOST_CHOICES: Final = 100
+_MOST_CHOICES: Final = 500
+_SCHOOL_NAME: Final = func.coalesce(School.display_name, School.name)
 
 
 class PlaceKind(StrEnum):
@@ -41,15 +42,25 @@ async def landing_of(session: AsyncSession, *, tenant_id: UUID, user_id: UUID) -
     """A group before a school: whoever has groups is asked for one of them."""
     groups = await _groups(session, tenant_id, user_id)
     places = (await places_of_users(session, tenant_id, [user_id])).get(user_id, NOWHERE)
-    if places.group.source is not PlaceSource.ASK:
-        spot = next((group for group in groups if group.id == places.group.id), None)
-        return Landing(spot, groups)
     if groups:
-        return Landing(None, groups)
+        is_sure = places.group.source is not PlaceSource.ASK
+        spot = await _spot(session, tenant_id, PlaceKind.GROUP, places.group) if is_sure else None
+        return Landing(spot, groups)
     schools = await _schools(session, tenant_id, user_id)
     is_sure = places.school.source is PlaceSource.CHOSEN or len(schools) == 1
-    spot = next((school for school in schools if school.id == places.school.id), None)
-    return Landing(spot if is_sure else None, schools)
+    spot = await _spot(session, tenant_id, PlaceKind.SCHOOL, places.school) if is_sure else None
+    return Landing(spot, schools)
+
+
+async def _spot(
+    session: AsyncSession, tenant_id: UUID, kind: PlaceKind, place: Place
+) -> Spot | None:
+    """It may be none of the choices: those are not all that somebody has."""
+    table, shown = (Group, Group.name) if kind is PlaceKind.GROUP else (School, _SCHOOL_NAME)
+    name = await session.scalar(
+        select(shown).where(table.tenant_id == tenant_id, table.id == place.id)
+    )
+    return Spot(kind, place.id, name) if place.id and name is not None else None
 
 
 async def _groups(session: AsyncSession, tenant_id: UUID, user_id: UUID) -> list[Spot]:
@@ -68,11 +79,11 @@ async def _groups(session: AsyncSession, tenant_id: UUID, user_id: UUID) -> list
 async def _schools(session: AsyncSession, tenant_id: UUID, user_id: UUID) -> list[Spot]:
     link = SchoolAffiliation
     rows = await session.execute(
-        select(School.id, School.name)
+        select(School.id, _SCHOOL_NAME)
         .join(link, (link.tenant_id == tenant_id) & (link.school_id == School.id))
         .where(School.tenant_id == tenant_id, link.user_id == user_id)
         .where(School.archived_at.is_(None))
-        .order_by(School.name, School.id)
+        .order_by(_SCHOOL_NAME, School.id)
         .limit(_MOST_CHOICES)
     )
     return [Spot(PlaceKind.SCHOOL, *row) for row in rows]

@@ -12,14 +12,22 @@ from domain.signing_in.assertions import Assertion
 from domain.signing_in.methods import BY_SOURCE_ID, Method
 from domain.signing_in.refusals import RefusalReason
 
-_BY_SOURCE_ID = text(
-    # Somebody who was merged into somebody else signs in as them.
+_BY_SOURCE_ID = text("SELECT id FROM users WHERE tenant_id = :tenant_id AND source_id = :source_id")
+_BY_FORMER_ID = text(
+    # An id that somebody had before the provider made a new one, or before a merge. Not after a
+    # switch of provider, when it may be another's, nor while an administrator is asked about it.
     "WITH RECURSIVE known AS ("
-    " SELECT id, merged_into_id FROM users"
-    " WHERE tenant_id = :tenant_id AND source_id = :source_id AND origin = 'PROVIDER'"
-    " UNION SELECT u.id, u.merged_into_id FROM users u"
+    " SELECT u.id, u.merged_into_id, u.archived_at FROM external_keys x"
+    " JOIN users u ON u.tenant_id = x.tenant_id AND u.id = x.record_id"
+    " WHERE x.tenant_id = :tenant_id AND x.record_type = 'USER' AND x.kind = 'source_id'"
+    " AND x.value = :source_id AND NOT EXISTS (SELECT FROM integrations i"
+    " WHERE i.tenant_id = x.tenant_id AND i.status <> 'DISCONNECTED'"
+    " AND i.former_provider IS NOT NULL) AND NOT EXISTS (SELECT FROM match_candidates m"
+    " WHERE m.tenant_id = x.tenant_id AND m.record_type = 'USER' AND m.source_id = x.value"
+    " AND m.resolved_at IS NULL)"
+    " UNION SELECT u.id, u.merged_into_id, u.archived_at FROM users u"
     " JOIN known k ON u.tenant_id = :tenant_id AND u.id = k.merged_into_id)"
-    " SELECT id FROM known WHERE merged_into_id IS NULL"
+    " SELECT id, archived_at FROM known WHERE merged_into_id IS NULL ORDER BY id"
 )
 _BY_PIN = text(
     "WITH RECURSIVE known AS ("
@@ -37,10 +45,13 @@ _BY_USERNAME = text(
 
 
 class Match(NamedTuple):
-    """`user_id` None: nobody, and `reason` says why."""
+    """`reason` None: it is this person. With one, `user_id` is who it would have been, if any."""
 
     user_id: UUID | None
     reason: RefusalReason | None = None
+
+
+_NOBODY = Match(None, RefusalReason.NOT_IN_ROSTER)
 
 
 async def find_person(
@@ -50,18 +61,23 @@ async def find_person(
     if not assertion.subject or "\x00" in assertion.subject:
         return Match(None, RefusalReason.NO_KEY)
     if assertion.method in BY_SOURCE_ID:
-        return _match(await _by_source_id(session, tenant_id, assertion.subject))
+        return await _by_source_id(session, tenant_id, assertion.subject)
     return await _by_username(session, tenant_id, assertion, method)
 
 
-def _match(user_id: UUID | None) -> Match:
-    return Match(user_id, None if user_id else RefusalReason.NOT_IN_ROSTER)
-
-
-async def _by_source_id(session: AsyncSession, tenant_id: UUID, source_id: str) -> UUID | None:
+async def _by_source_id(session: AsyncSession, tenant_id: UUID, source_id: str) -> Match:
     values = {"tenant_id": tenant_id, "source_id": source_id}
     found: UUID | None = await session.scalar(_BY_SOURCE_ID, values)
-    return found
+    if found is not None:
+        return Match(found)
+    former = (await session.execute(_BY_FORMER_ID, values)).all()
+    match [row for row in former if row.archived_at is None] or former:
+        case []:
+            return _NOBODY
+        case [only]:
+            return Match(only.id)
+        case _:
+            return Match(None, RefusalReason.SEVERAL_PEOPLE)
 
 
 async def _by_username(
@@ -77,22 +93,21 @@ async def _by_username(
             },
         )
     ).one_or_none()
-    if pinned is not None and pinned.archived_at is None:
-        return Match(pinned.id)
-    # Somebody who left and came back may be stored anew, under the same username.
-    named = await _named(session, tenant_id, _username(assertion, method))
-    if named is None:
-        return _match(pinned.id if pinned else None)
+    found: UUID | None = pinned.id if pinned else None
+    if pinned is None or pinned.archived_at is not None:
+        # Somebody who left and came back may be stored anew, under the same username.
+        found = await _named(session, tenant_id, _username(assertion, method)) or found
+    if found is None:
+        return _NOBODY
     other = await session.scalar(
         select(Identity.subject).where(
             Identity.tenant_id == tenant_id,
-            Identity.user_id == named,
+            Identity.user_id == found,
             Identity.method == assertion.method,
         )
     )
-    if other not in {None, assertion.subject}:
-        return Match(None, RefusalReason.OTHER_SUBJECT)
-    return Match(named)
+    is_theirs = other in {None, assertion.subject}
+    return Match(found, None if is_theirs else RefusalReason.OTHER_SUBJECT)
 
 
 def _username(assertion: Assertion, method: Method) -> str:
@@ -117,15 +132,16 @@ async def pin(
     user_id: UUID,
     method: SignInMethodName,
     subject: str,
-) -> bool:
-    """Bind the person to the account. False: somebody else was quicker, with another one."""
-    written = await session.execute(
+) -> None:
+    """Bind the person to the account; an account goes on with who was stored anew or merged.
+
+    Raises IntegrityError where another account of the person was bound a moment ago.
+    """
+    await session.execute(
         insert(Identity)
         .values(tenant_id=tenant_id, user_id=user_id, method=method, subject=subject)
         .on_conflict_do_update(
             index_elements=["tenant_id", "method", "subject"],
             set_={"user_id": user_id, "last_used_at": func.now()},
         )
-        .returning(Identity.id)
     )
-    return written.one_or_none() is not None

@@ -1,13 +1,13 @@
 """The ways of signing in to a tenant: which are on, and what the tenant is called there.
 
-Without a row of its own a method is on where the tenant's integration is of that provider; so is
-the password, which super admins always have, on for imported people too.
+Without a row of its own a method is on where the tenant's integration is of that provider, and so
+is the password. Super admins always have theirs, even where it is off for the imported people.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import delete, select, text
@@ -105,12 +105,16 @@ def _method(
 async def set_methods(
     session: AsyncSession, *, tenant_id: UUID, settings: Sequence[MethodSetting], caller: Caller
 ) -> None:
-    """Those that are named, the others stay. Raises InvalidInput."""
-    rows = await session.scalars(select(SignInMethod).where(SignInMethod.tenant_id == tenant_id))
-    stored = {row.method: row for row in rows}
+    """Those that are named, the others stay.
+
+    Raises InvalidInput, and Conflict where the tenant's administrators would lock themselves out.
+    """
     names = [setting.name for setting in settings]
     if len(set(names)) < len(names):
         raise InvalidInput("methods", "A method is there twice.")
+    await _take_turn(session, tenant_id)
+    rows = await session.scalars(select(SignInMethod).where(SignInMethod.tenant_id == tenant_id))
+    stored = {row.method: row for row in rows}
     for setting in settings:
         row = stored.get(setting.name)
         former = row.keys if row else []
@@ -119,18 +123,45 @@ async def set_methods(
         if row is None:
             row = SignInMethod(tenant_id=tenant_id, method=setting.name)
             session.add(row)
+            stored[setting.name] = row
         row.is_enabled, row.keys, row.compares = setting.is_enabled, keys, compares
     record_act(
         session,
         tenant_id=tenant_id,
         caller=caller,
         action="signInMethodsSet",
-        details={
-            setting.name.value: {"is_enabled": setting.is_enabled, "keys": list(setting.keys or [])}
-            for setting in settings
-        },
+        details={name.value: _shown(stored[name]) for name in names},
     )
     await session.flush()
+    if not caller.is_operator:
+        await _refuse_lock_out(session, tenant_id)
+
+
+async def _take_turn(session: AsyncSession, tenant_id: UUID) -> None:
+    """Of two who set the same method for the first time, the later one finds it set."""
+    await session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended('methods ' || :tenant_id, 0))"),
+        {"tenant_id": str(tenant_id)},
+    )
+
+
+def _shown(row: SignInMethod) -> dict[str, Any]:
+    compares = row.compares.value if row.compares else None
+    return {"is_enabled": row.is_enabled, "keys": list(row.keys), "compares": compares}
+
+
+async def _refuse_lock_out(session: AsyncSession, tenant_id: UUID) -> None:
+    """Not every tenant has a super admin; without one, only an operator could mend it."""
+    methods = await methods_of(session, tenant_id)
+    if not any(method.is_enabled for method in methods):
+        raise Conflict("With every way off nobody could sign in: leave one on.", field="methods")
+    [clever] = [method for method in methods if method.name is SignInMethodName.CLEVER]
+    if clever.is_of_integration and not clever.is_enabled:
+        raise Conflict(
+            "CLEVER stays on as long as the roster comes from Clever: the district's and the"
+            " schools' administrators have to use it.",
+            field="methods",
+        )
 
 
 def _checked_comparison(setting: MethodSetting, keys: Sequence[str]) -> UsernameComparison | None:

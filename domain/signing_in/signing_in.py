@@ -1,8 +1,8 @@
 """Signing in: who somebody is, whether they get in, and their session."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -17,8 +17,8 @@ from domain.people.sessions import roles_of, start_session
 from domain.signing_in.assertions import Assertion
 from domain.signing_in.attempts import record_attempt
 from domain.signing_in.deciding import Facts, decide
-from domain.signing_in.matching import find_person, pin
-from domain.signing_in.methods import BY_USERNAME, Method, enabled_methods, find_enabled
+from domain.signing_in.matching import Match, find_person, pin
+from domain.signing_in.methods import BY_USERNAME, Method, enabled_methods, methods_of
 from domain.signing_in.refusals import RefusalReason, explain
 from domain.training.eligibility import is_eligible
 
@@ -63,13 +63,6 @@ class Refusal:
         return cls(reason, tenant_id, explain(reason, live_on=live_on))
 
 
-class Person(NamedTuple):
-    """Of the roster by `user_id`; a super admin by `account_id` alone."""
-
-    user_id: UUID | None
-    account_id: UUID | None = None
-
-
 async def sign_in_by(
     database: Database,
     assertion: Assertion,
@@ -83,107 +76,120 @@ async def sign_in_by(
     `tenant_id` is that of the sign-in page that was used; None where the sign-in began at the
     provider. `client` says which browser it is.
     """
-    found = await _find_tenant(database, assertion, tenant_id)
-    if isinstance(found, Refusal):
-        if found.tenant_id is not None:
-            async with database.transaction(found.tenant_id) as session:
-                record_attempt(
-                    session,
-                    tenant_id=found.tenant_id,
-                    method=assertion.method,
-                    reason=found.reason,
-                )
-        return found
+    if tenant_id is None:
+        found = await _find_tenant(database, assertion)
+        if isinstance(found, RefusalReason):
+            log.info("sign_in_refused", reason=found.value)
+            return Refusal.because(found)
+        tenant_id = found
     try:
-        async with database.transaction(found) as session:
-            return await _sign_in(session, found, assertion, client=client, now=now)
+        return await _sign_in(database, tenant_id, assertion, client=client, now=now)
     except IntegrityError:
-        # Two accounts of one name at the same moment: the other one was bound first.
-        async with database.transaction(found) as session:
-            reason = RefusalReason.OTHER_SUBJECT
-            record_attempt(session, tenant_id=found, method=assertion.method, reason=reason)
-            return Refusal.because(reason, found)
+        # Two accounts of one name at the same moment. The other one is bound by now.
+        return await _sign_in(database, tenant_id, assertion, client=client, now=now)
 
 
-async def _find_tenant(
-    database: Database, assertion: Assertion, tenant_id: UUID | None
-) -> UUID | Refusal:
-    if not assertion.key or "\x00" in assertion.key:
-        return Refusal.because(RefusalReason.NO_KEY, tenant_id)
+async def _find_tenant(database: Database, assertion: Assertion) -> UUID | RefusalReason:
+    """Where the key belongs; of several tenants, the one whose roster has the person."""
+    if not _has_key(assertion):
+        return RefusalReason.NO_KEY
     async with database.read() as session:
         rows = await session.scalars(
             text("SELECT tenant_id FROM find_sign_in_tenants(:method, :key)"),
             {"method": assertion.method.value, "key": assertion.key},
         )
         possible: list[UUID] = list(rows)
-    if tenant_id is not None:
-        return await _of_page(database, assertion.method, tenant_id, possible)
+    if not possible:
+        return RefusalReason.UNKNOWN_TENANT
     if len(possible) > 1:
-        possible = [one for one in possible if await _knows(database, one, assertion)] or possible
+        possible = await _knowing(database, possible, assertion)
     match possible:
         case []:
-            return Refusal.because(RefusalReason.UNKNOWN_TENANT)
+            return RefusalReason.NOT_IN_ROSTER
         case [only]:
             return only
         case _:
-            return Refusal.because(RefusalReason.SEVERAL_TENANTS)
+            return RefusalReason.SEVERAL_TENANTS
 
 
-async def _of_page(
-    database: Database, method: SignInMethodName, tenant_id: UUID, possible: list[UUID]
-) -> UUID | Refusal:
-    if tenant_id in possible:
-        return tenant_id
-    async with database.read(tenant_id) as session:
-        enabled = await find_enabled(session, tenant_id, method)
-    reason = RefusalReason.WRONG_TENANT if enabled else RefusalReason.METHOD_OFF
-    return Refusal.because(reason, tenant_id)
+def _has_key(assertion: Assertion) -> bool:
+    return bool(assertion.key) and "\x00" not in assertion.key
 
 
-async def _knows(database: Database, tenant_id: UUID, assertion: Assertion) -> bool:
-    async with database.read(tenant_id) as session:
-        method = await _method(session, tenant_id, assertion.method)
-        match = await find_person(session, tenant_id=tenant_id, assertion=assertion, method=method)
-    return match.user_id is not None
+async def _knowing(
+    database: Database, possible: Sequence[UUID], assertion: Assertion
+) -> list[UUID]:
+    """Where they are live; only if that is nowhere, where they are archived."""
+    is_live: dict[UUID, bool] = {}
+    for tenant_id in possible:
+        async with database.read(tenant_id) as session:
+            method = await _method(session, tenant_id, assertion.method)
+            match = await find_person(
+                session, tenant_id=tenant_id, assertion=assertion, method=method
+            )
+            if match.user_id is not None:
+                facts = await read_facts(session, tenant_id=tenant_id, user_id=match.user_id)
+                is_live[tenant_id] = not facts.is_archived
+    return [one for one in is_live if is_live[one]] or list(is_live)
 
 
 async def _method(session: AsyncSession, tenant_id: UUID, name: SignInMethodName) -> Method:
-    """One that is off by now is refused when everything else is decided."""
-    return await find_enabled(session, tenant_id, name) or Method(name, is_enabled=False)
+    return next(method for method in await methods_of(session, tenant_id) if method.name is name)
 
 
 async def _sign_in(
-    session: AsyncSession,
+    database: Database,
     tenant_id: UUID,
     assertion: Assertion,
     *,
     client: str | None,
     now: datetime,
 ) -> SignedIn | Refusal:
-    method = await _method(session, tenant_id, assertion.method)
-    match = await find_person(session, tenant_id=tenant_id, assertion=assertion, method=method)
-    if match.user_id is None:
-        reason = match.reason or RefusalReason.NOT_IN_ROSTER
-        record_attempt(session, tenant_id=tenant_id, method=assertion.method, reason=reason)
-        return Refusal.because(reason, tenant_id)
-    outcome = await open_session(
-        session,
-        tenant_id=tenant_id,
-        user_id=match.user_id,
-        account_id=None,
-        method=assertion.method,
-        client=client,
-        now=now,
-    )
-    if isinstance(outcome, SignedIn) and assertion.method in BY_USERNAME:
-        await pin(
+    async with database.transaction(tenant_id) as session:
+        match = await _match(session, tenant_id, assertion)
+        if match.user_id is None or match.reason is not None:
+            return _refuse(session, tenant_id, assertion.method, match)
+        outcome = await open_session(
             session,
             tenant_id=tenant_id,
             user_id=match.user_id,
+            account_id=None,
             method=assertion.method,
-            subject=assertion.subject,
+            client=client,
+            now=now,
         )
-    return outcome
+        if isinstance(outcome, SignedIn) and assertion.method in BY_USERNAME:
+            await pin(
+                session,
+                tenant_id=tenant_id,
+                user_id=match.user_id,
+                method=assertion.method,
+                subject=assertion.subject,
+            )
+        return outcome
+
+
+async def _match(session: AsyncSession, tenant_id: UUID, assertion: Assertion) -> Match:
+    """Whom the tenant knows by what was said; nothing is told of where else it may belong."""
+    if not _has_key(assertion):
+        return Match(None, RefusalReason.NO_KEY)
+    method = await _method(session, tenant_id, assertion.method)
+    if not method.is_enabled:
+        return Match(None, RefusalReason.METHOD_OFF)
+    if assertion.key not in method.keys:
+        return Match(None, RefusalReason.WRONG_TENANT)
+    return await find_person(session, tenant_id=tenant_id, assertion=assertion, method=method)
+
+
+def _refuse(
+    session: AsyncSession, tenant_id: UUID, method: SignInMethodName, match: Match
+) -> Refusal:
+    reason = match.reason or RefusalReason.NOT_IN_ROSTER
+    record_attempt(
+        session, tenant_id=tenant_id, method=method, user_id=match.user_id, reason=reason
+    )
+    log.info("sign_in_refused", tenant_id=str(tenant_id), reason=reason.value)
+    return Refusal.because(reason, tenant_id)
 
 
 async def open_session(  # noqa: PLR0913 - what a session is made of

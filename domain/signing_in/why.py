@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.errors import NotFound
 from domain.people.callers import CallerRole
 from domain.people.models import SignInAttempt, SignInMethodName
-from domain.roster.models import User
+from domain.roster.models import Origin, User
 from domain.signing_in.deciding import ADMINISTRATORS, Facts, must_use_clever
 from domain.signing_in.methods import BY_SOURCE_ID, BY_USERNAME, Method, methods_of
 from domain.signing_in.signing_in import read_facts
@@ -83,6 +83,8 @@ _WAYS = text(
     "SELECT EXISTS (SELECT FROM accounts a WHERE a.tenant_id = :tenant_id"
     " AND a.user_id = :user_id AND a.password_changed_at IS NOT NULL AND a.disabled_at IS NULL)"
     " AS has_password,"
+    " ARRAY(SELECT i.method FROM identities i WHERE i.tenant_id = :tenant_id"
+    " AND i.user_id = :user_id) AS bound,"
     " (SELECT s.licence_limit FROM subscriptions s WHERE s.tenant_id = :tenant_id)"
     " AS licence_limit,"
     " EXISTS (SELECT FROM sync_changes c JOIN holds h ON h.tenant_id = c.tenant_id"
@@ -92,17 +94,7 @@ _WAYS = text(
 
 
 def _of_person(user: User, facts: Facts) -> Iterator[Finding]:
-    yield (
-        Finding(
-            Check.ROSTER,
-            is_ok=False,
-            message="Archived: the provider does not share this person any more, or a sharing"
-            " rule leaves them out. Share them again at the provider, or change the rule, and"
-            " sync.",
-        )
-        if facts.is_archived
-        else Finding(Check.ROSTER, is_ok=True, message="In the roster, and in scope.")
-    )
+    yield _of_roster(user, facts)
     yield (
         Finding(Check.ACCOUNT, is_ok=True, message="The account is enabled.")
         if facts.is_enabled
@@ -123,6 +115,27 @@ def _of_person(user: User, facts: Facts) -> Iterator[Finding]:
             " here (roleMapSet).",
         )
     )
+
+
+def _of_roster(user: User, facts: Facts) -> Finding:
+    if not facts.is_archived:
+        return Finding(Check.ROSTER, is_ok=True, message="In the roster, and in scope.")
+    if user.merged_into_id is not None:
+        message = (
+            "Merged into another person, as whom they sign in. If they are two people, undo the"
+            " merge (peopleMergeUndo)."
+        )
+    elif user.origin is Origin.PROVIDER:
+        message = (
+            "Archived: the provider does not share this person any more, or a sharing rule leaves"
+            " them out. Share them again at the provider, or change the rule, and sync."
+        )
+    else:
+        message = (
+            "Archived, and none of the provider's: an administrator restores them (userRestore),"
+            " or imports them again."
+        )
+    return Finding(Check.ROSTER, is_ok=False, message=message)
 
 
 def _listed(roles: Sequence[str]) -> str:
@@ -173,8 +186,7 @@ def _of_tenant(facts: Facts, now: datetime) -> Iterator[Finding]:
 def _of_methods(user: User, facts: Facts, methods: Sequence[Method], ways: Any) -> Finding:
     usable = [method.name for method in methods if not _obstacle(user, facts, method, ways)]
     if usable:
-        names = ", ".join(name.value for name in usable)
-        return Finding(Check.METHOD, is_ok=True, message=f"Can sign in by {names}.")
+        return Finding(Check.METHOD, is_ok=True, message=_ways_in(usable, ways.bound))
     obstacles = "; ".join(
         f"{method.name.value}: {_obstacle(user, facts, method, ways)}" for method in methods
     )
@@ -183,6 +195,16 @@ def _of_methods(user: User, facts: Facts, methods: Sequence[Method], ways: Any) 
         is_ok=False,
         message=f"No way of signing in fits this person. {obstacles}.",
     )
+
+
+def _ways_in(usable: Sequence[SignInMethodName], bound: Sequence[str]) -> str:
+    message = f"Can sign in by {', '.join(name.value for name in usable)}."
+    if own := [name.value for name in usable if name in bound]:
+        message += (
+            f" Bound to an account of {' and of '.join(own)}, which alone lets them in there"
+            " (identityForget, if it was replaced)."
+        )
+    return message
 
 
 def _obstacle(user: User, facts: Facts, method: Method, ways: Any) -> str | None:

@@ -1,0 +1,202 @@
+"""Mail: written with what causes it, sent once, and never lost."""
+
+import asyncio
+from email.message import EmailMessage
+from pathlib import Path
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from domain.notifications.delivery import CarrierFailed, Post, carrier_of, deliver
+from domain.notifications.mails import invitation_mail, password_changed_mail, reset_mail
+from domain.notifications.outbox import put_mail
+from domain.resources import Resources
+from domain.settings import Environment, Settings
+from tests.api.graphql.seed import add_tenant
+
+pytestmark = pytest.mark.anyio
+
+SENDER = "Homerow <no-reply@homerow.example>"
+URL = "https://homerow.example/account-links/abc"
+MAIL = reset_mail(to="ada@example.org", tenant="Springfield <USD>", url=URL)
+
+
+class Carrier:
+    """Takes mails, unless it is away."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.is_away = False
+
+    async def __call__(self, message: EmailMessage) -> None:
+        if self.is_away:
+            raise CarrierFailed("away")
+        await asyncio.sleep(0)
+        self.mails.append(message)
+
+
+async def write(resources: Resources, superuser: asyncpg.Connection, *, count: int = 1) -> None:
+    tenant_id = await add_tenant(superuser, "alpha")
+    async with resources.database.transaction(tenant_id) as session:
+        for _ in range(count):
+            put_mail(session, tenant_id=tenant_id, mail=MAIL)
+
+
+async def test_a_mail_goes_once_and_is_emptied(
+    resources: Resources, worker_resources: Resources, superuser: asyncpg.Connection
+) -> None:
+    await write(resources, superuser)
+    carrier = Carrier()
+    post = Post(carrier, SENDER)
+    assert await deliver(worker_resources.database, post) == 1
+    assert await deliver(worker_resources.database, post) == 0
+    [mail] = carrier.mails
+    assert (mail["From"], mail["To"]) == (SENDER, "ada@example.org")
+    assert mail["Subject"] == "A new password for Springfield <USD>"
+    text, html = (part.get_content() for part in mail.iter_parts())
+    assert f"Choose a new password: {URL}" in text
+    assert "Springfield &lt;USD&gt;" in html
+    row = await superuser.fetchrow("SELECT * FROM mail_outbox")
+    assert (row["body_text"], row["body_html"]) == ("", "")
+    assert row["sent_at"] is not None
+    assert mail["Message-ID"] == f"<{row['id']}@homerow.example>"
+
+
+async def test_two_workers_send_each_mail_once(
+    resources: Resources, worker_resources: Resources, superuser: asyncpg.Connection
+) -> None:
+    await write(resources, superuser, count=50)
+    carrier = Carrier()
+    post = Post(carrier, SENDER)
+    sent = await asyncio.gather(
+        deliver(worker_resources.database, post), deliver(worker_resources.database, post)
+    )
+    assert sum(sent) == 50
+    assert len({mail["Message-ID"] for mail in carrier.mails}) == 50 == len(carrier.mails)
+
+
+async def test_a_mail_that_nobody_takes_waits_longer_each_time(
+    resources: Resources, worker_resources: Resources, superuser: asyncpg.Connection
+) -> None:
+    await write(resources, superuser)
+    carrier = Carrier()
+    carrier.is_away = True
+    post = Post(carrier, SENDER)
+    waits = []
+    for _ in range(3):
+        assert await deliver(worker_resources.database, post) == 0
+        waits.append(
+            await superuser.fetchval(
+                "SELECT round(extract(epoch FROM due_at - now()) / 60)::int FROM mail_outbox"
+            )
+        )
+        await superuser.execute("UPDATE mail_outbox SET due_at = now()")
+    assert waits == [5, 10, 20]
+    carrier.is_away = False
+    assert await deliver(worker_resources.database, post) == 1
+
+
+async def test_after_a_dozen_times_it_is_left(
+    resources: Resources, worker_resources: Resources, superuser: asyncpg.Connection
+) -> None:
+    await write(resources, superuser)
+    await superuser.execute("UPDATE mail_outbox SET attempts = 12")
+    assert await deliver(worker_resources.database, Post(Carrier(), SENDER)) == 0
+
+
+async def test_what_is_undone_is_not_mailed(
+    resources: Resources, worker_resources: Resources, superuser: asyncpg.Connection
+) -> None:
+    tenant_id = await add_tenant(superuser, "alpha")
+    async with resources.database.transaction(tenant_id) as session:
+        put_mail(session, tenant_id=tenant_id, mail=MAIL)
+        await session.flush()
+        await session.rollback()
+    assert await deliver(worker_resources.database, Post(Carrier(), SENDER)) == 0
+
+
+async def test_on_a_developers_machine_mails_become_files(
+    resources: Resources,
+    worker_resources: Resources,
+    superuser: asyncpg.Connection,
+    tmp_path: Path,
+) -> None:
+    await write(resources, superuser)
+    post = Post.of(Settings(data_dir=tmp_path))
+    assert post is not None
+    assert await deliver(worker_resources.database, post) == 1
+    [file] = (tmp_path / "mail").iterdir()
+    assert file.suffix == ".eml"
+    assert URL in file.read_text()
+
+
+def test_in_production_without_a_server_mails_wait() -> None:
+    assert Post.of(Settings(environment=Environment.PRODUCTION)) is None
+
+
+@pytest.mark.parametrize("url", ["http://mail.example", "smtp://", "mail.example:25"])
+def test_what_is_no_mail_server_is_said_so(url: str) -> None:
+    with pytest.raises(ValueError, match="HOMEROW_SMTP_URL is smtp://"):
+        carrier_of(Settings(smtp_url=SecretStr(url)))
+
+
+async def test_a_mail_server_gets_what_was_written(
+    resources: Resources, worker_resources: Resources, superuser: asyncpg.Connection
+) -> None:
+    await write(resources, superuser)
+    said: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 ready\r\n")
+        is_data = False
+        while line := (await reader.readline()).decode():
+            said.append(line.rstrip("\r\n"))
+            if is_data:
+                is_data = line != ".\r\n"
+                if not is_data:
+                    writer.write(b"250 taken\r\n")
+            elif line.startswith("DATA"):
+                is_data = True
+                writer.write(b"354 go on\r\n")
+            elif line.startswith("QUIT"):
+                writer.write(b"221 bye\r\n")
+                break
+            else:
+                writer.write(b"250 ok\r\n")
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        carrier = carrier_of(Settings(smtp_url=SecretStr(f"smtp://127.0.0.1:{port}")))
+        assert carrier is not None
+        assert await deliver(worker_resources.database, Post(carrier, SENDER)) == 1
+    assert "RCPT TO:<ada@example.org>" in said
+    assert f"Choose a new password: {URL}" in "\n".join(said)
+
+
+async def test_a_server_that_is_away_fails_no_worker(
+    resources: Resources, worker_resources: Resources, superuser: asyncpg.Connection
+) -> None:
+    await write(resources, superuser)
+    carrier = carrier_of(Settings(smtp_url=SecretStr("smtp://127.0.0.1:1")))
+    assert carrier is not None
+    assert await deliver(worker_resources.database, Post(carrier, SENDER)) == 0
+    assert await superuser.fetchval("SELECT sent_at IS NULL FROM mail_outbox")
+
+
+def test_every_mail_has_text_and_html_and_a_subject_of_one_line() -> None:
+    mails = (
+        invitation_mail(to="a@example.org", tenant="A\r\nBcc: b@example.org", url=URL),
+        reset_mail(to="a@example.org", tenant="A", url=URL),
+        password_changed_mail(to="a@example.org", tenant="A"),
+    )
+    for mail in mails:
+        assert mail.text
+        assert mail.html.startswith("<!doctype html>")
+        assert "\n" not in mail.subject
+        assert "\r" not in mail.subject
+        assert "<script" not in mail.html
+        assert "<img" not in mail.html
