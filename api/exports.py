@@ -21,13 +21,14 @@ from api.graphql.node import find_id
 from api.graphql.requests import authenticate
 from api.graphql.syncs import SyncRun
 from api.graphql.validation import CHOICES_CAP
+from api.matrix import demand
 from domain.clock import new_id
 from domain.database import Database
 from domain.errors import DomainError, Forbidden, InvalidInput, NotFound
 from domain.files.downloads import Download, csv_of
 from domain.files.exports import ExportKind, claim_export
-from domain.people import callers
 from domain.people.callers import Caller
+from domain.reach import Reach
 from domain.roster.records import RecordType
 from domain.staffing.exports import begin_people_download
 from domain.staffing.layouts import PeopleKind, template_of
@@ -43,6 +44,8 @@ AT_ONCE = 4
 SECONDS = 900
 """The longest that a download may take, and that a snapshot of the database is held for it."""
 BUSY_SECONDS = 10
+ERRORS = "/tenants/{slug}/validation-errors.csv"
+CHANGES = "/tenants/{slug}/sync-runs/{run_id}/changes.csv"
 
 log = structlog.get_logger()
 
@@ -57,12 +60,9 @@ def export_routes(database: Database) -> list[Route]:
     slots = asyncio.Semaphore(AT_ONCE)
     ways: dict[str, Find] = {
         "/exports/{token}": by_ticket,
-        "/tenants/{slug}/validation-errors.csv": errors_of_tenant,
-        "/tenants/{slug}/sync-runs/{run_id}/changes.csv": changes_of_run,
-        **{
-            f"/tenants/{{slug}}/{kind.value.lower()}.csv": partial(people_of_tenant, kind)
-            for kind in PeopleKind
-        },
+        ERRORS: errors_of_tenant,
+        CHANGES: changes_of_run,
+        **{_path_of(kind): partial(people_of_tenant, kind) for kind in PeopleKind},
     }
     return [
         *(
@@ -74,6 +74,10 @@ def export_routes(database: Database) -> list[Route]:
             for kind in PeopleKind
         ),
     ]
+
+
+def _path_of(kind: PeopleKind) -> str:
+    return f"/tenants/{{slug}}/{kind.value.lower()}.csv"
 
 
 async def _send_template(kind: PeopleKind, _: Request) -> Response:
@@ -153,7 +157,12 @@ async def by_ticket(database: Database, request: Request) -> Download:
                 "This link has been used, or its ten minutes are over. Ask for a new one.",
             )
         tenant_id = export.tenant_id
-        asker = Caller(actor=export.created_by, name=export.created_by, tenant_id=tenant_id)
+        asker = Caller(
+            actor=export.created_by,
+            name=export.created_by,
+            tenant_id=tenant_id,
+            reach=Reach.read(export.reach),
+        )
         choice: Choice
         match ExportKind(export.kind):
             case ExportKind.ADMINS | ExportKind.STAFF as people:
@@ -169,7 +178,7 @@ async def by_ticket(database: Database, request: Request) -> Download:
 
 async def errors_of_tenant(database: Database, request: Request) -> Download:
     asked = _Asked(request.query_params)
-    caller, tenant_id = await _admit(database, request)
+    caller, tenant_id = await _admit(database, request, f"GET {ERRORS}")
     choice = ErrorChoice(
         states=asked.several("state", ErrorState),
         severities=asked.several("severity", Severity),
@@ -179,13 +188,13 @@ async def errors_of_tenant(database: Database, request: Request) -> Download:
         source_id=asked.one("sourceId"),
     )
     asked.require_all_known()
-    async with database.transaction(tenant_id) as session:
+    async with database.within(caller.reach).transaction(tenant_id) as session:
         return await begin_download(session, tenant_id=tenant_id, choice=choice, caller=caller)
 
 
 async def changes_of_run(database: Database, request: Request) -> Download:
     asked = _Asked(request.query_params)
-    caller, tenant_id = await _admit(database, request)
+    caller, tenant_id = await _admit(database, request, f"GET {CHANGES}")
     choice = ChangeChoice(
         run_id=_run_of(request.path_params["run_id"], tenant_id),
         record_type=asked.among("recordType", RecordType),
@@ -193,21 +202,21 @@ async def changes_of_run(database: Database, request: Request) -> Download:
         is_waiting=asked.either("isWaiting"),
     )
     asked.require_all_known()
-    async with database.transaction(tenant_id) as session:
+    async with database.within(caller.reach).transaction(tenant_id) as session:
         return await begin_download(session, tenant_id=tenant_id, choice=choice, caller=caller)
 
 
 async def people_of_tenant(kind: PeopleKind, database: Database, request: Request) -> Download:
     _Asked(request.query_params).require_all_known()
-    caller, tenant_id = await _admit(database, request)
-    async with database.transaction(tenant_id) as session:
+    caller, tenant_id = await _admit(database, request, f"GET {_path_of(kind)}")
+    async with database.within(caller.reach).transaction(tenant_id) as session:
         return await begin_people_download(session, tenant_id=tenant_id, kind=kind, caller=caller)
 
 
-async def _admit(database: Database, request: Request) -> tuple[Caller, UUID]:
+async def _admit(database: Database, request: Request, door: str) -> tuple[Caller, UUID]:
     """Another tenant does not exist for a tenant's token, and that is said in the same words."""
     caller = await authenticate(request, database)
-    caller.demand(callers.Scope.ROSTER_READ)
+    demand(caller, door)
     slug = request.path_params["slug"]
     async with database.read() as session:
         tenant_id = await find_tenant_id(session, slug)

@@ -15,15 +15,17 @@ from api.graphql.change_parts import TYPE_CODES
 from api.graphql.errors import MASK, ErrorCode, Refused, log_failure
 from api.graphql.node import encode_id, find_id
 from api.graphql.requests import authenticate
+from api.matrix import demand
 from api.training_json import FORMAT, present_user
 from domain.clock import new_id
 from domain.database import Database
 from domain.errors import DomainError, Forbidden, InvalidInput, NotFound
-from domain.people.callers import Scope
 from domain.roster.records import RecordType
 from domain.tenants.service import find_tenant_id
 from domain.training.application import MOST_USERS, Wanted, read_page, read_version
 
+PAGE: Final = "/training/{slug}/users"
+USER: Final = "/training/{slug}/users/{user_id}"
 USER_CODE: Final = TYPE_CODES[RecordType.USER]
 GROUP_CODE: Final = TYPE_CODES[RecordType.GROUP]
 _CURSOR_CODE: Final = "+"
@@ -35,8 +37,8 @@ Answer = Callable[[Database, Request], Awaitable[Response]]
 
 def training_routes(database: Database) -> list[Route]:
     return [
-        Route("/training/{slug}/users", _endpoint(database, _page), methods=["GET"]),
-        Route("/training/{slug}/users/{user_id}", _endpoint(database, _user), methods=["GET"]),
+        Route(PAGE, _endpoint(database, _page), methods=["GET"]),
+        Route(USER, _endpoint(database, _user), methods=["GET"]),
     ]
 
 
@@ -62,7 +64,7 @@ def _endpoint(database: Database, answer: Answer) -> Callable[[Request], Awaitab
 
 
 async def _page(database: Database, request: Request) -> Response:
-    tenant_id = await _admit(database, request)
+    tenant_id = await _admit(database, request, f"GET {PAGE}")
     wanted = _wanted(request.query_params, tenant_id)
     async with database.snapshot(tenant_id) as session:
         tag = _tag(request, await read_version(session, tenant_id))
@@ -75,7 +77,7 @@ async def _page(database: Database, request: Request) -> Response:
 
 
 async def _user(database: Database, request: Request) -> Response:
-    tenant_id = await _admit(database, request)
+    tenant_id = await _admit(database, request, f"GET {USER}")
     _check_names(request.query_params, frozenset())
     asked = request.path_params["user_id"]
     found = find_id(asked)
@@ -91,10 +93,10 @@ async def _user(database: Database, request: Request) -> Response:
     return _json(present_user(tenant_id, page.users[0]), tag)
 
 
-async def _admit(database: Database, request: Request) -> UUID:
+async def _admit(database: Database, request: Request, door: str) -> UUID:
     """Another tenant does not exist for a tenant's token, and that is said in the same words."""
     caller = await authenticate(request, database)
-    caller.demand(Scope.TRAINING_READ)
+    demand(caller, door)
     slug = request.path_params["slug"]
     async with database.read() as session:
         tenant_id = await find_tenant_id(session, slug)

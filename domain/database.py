@@ -5,8 +5,8 @@ without one, row-level security shows no tenant's rows.
 """
 
 import enum
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -24,9 +24,11 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from domain.errors import Forbidden
 from domain.jobs import JobQueue, take_jobs
 from domain.reach import Reach
 
@@ -37,6 +39,8 @@ _NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+_NOT_ALLOWED = "42501"
 
 
 class DatabaseRole(enum.StrEnum):
@@ -108,11 +112,22 @@ class Database:
     async def transaction(self, tenant_id: UUID | None = None) -> AsyncGenerator[AsyncSession]:
         """One unit of work: commit on success, then hand its jobs to the queue."""
         async with AsyncSession(self.engine, expire_on_commit=False) as session:
-            async with session.begin():
-                await set_tenant(session, tenant_id, self.reach)
-                yield session
+            with self._refusing_what_is_beyond():
+                async with session.begin():
+                    await set_tenant(session, tenant_id, self.reach)
+                    yield session
             for job in take_jobs(session):
                 await self.queue.put(job)
+
+    @contextmanager
+    def _refusing_what_is_beyond(self) -> Iterator[None]:
+        """What a policy refuses is the caller's doing where the caller sees a part alone."""
+        try:
+            yield
+        except DBAPIError as error:
+            if self.reach is None or getattr(error.orig, "sqlstate", None) != _NOT_ALLOWED:
+                raise
+            raise Forbidden("This is beyond what you may change.") from error
 
     @asynccontextmanager
     async def read(self, tenant_id: UUID | None = None) -> AsyncGenerator[AsyncSession]:

@@ -104,6 +104,10 @@ async def run(settings: Settings) -> None:
             "The worker needs HOMEROW_DATABASE_URL, HOMEROW_REDIS_URL and HOMEROW_SECRET_KEYS; "
             "`homerow worker` sets them for the embedded servers."
         )
+    try:
+        post = Post.of(settings)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
     async with open_resources(
         database_url=settings.database_url.get_secret_value(),
         redis_url=settings.redis_url.get_secret_value(),
@@ -116,7 +120,7 @@ async def run(settings: Settings) -> None:
             resources,
             kept=timedelta(days=settings.retention_days),
             people_kept=timedelta(days=settings.purge_days),
-            post=Post.of(settings),
+            post=post,
         )
         await create_worker(context).async_run()
 

@@ -1,15 +1,17 @@
 """`homerow operator`: people on the product's own side. Their tokens are worth what they are."""
 
 import asyncio
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+import orjson
 import typer
 
 from api.cli.asking import opened
 from api.cli.console import tell
 from domain.clock import utc_now
 from domain.database import DatabaseRole
-from domain.people.models import OperatorRole
+from domain.people.models import Operator, OperatorRole
 from domain.people.operators import create_operator, disable_operator, list_operators
 
 commands = typer.Typer(help="People on the product's own side: operators and support.")
@@ -43,20 +45,34 @@ async def _create(email: str, *, name: str, role: OperatorRole) -> None:
         await create_operator(session, name=name, email=email, role=role)
 
 
-@commands.command(name="list", epilog="Example: homerow operator list")
-def list_() -> None:
+@commands.command(name="list", epilog="Example: homerow operator list --json")
+def list_(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
+) -> None:
     """Show all operators."""
-    for line in asyncio.run(_list()):
-        tell(line)
+    found = asyncio.run(_list())
+    if as_json:
+        rows = [_as_json(one) for one in found]
+        tell(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        return
+    for one in found:
+        state = "  (disabled)" if one.disabled_at else ""
+        tell(f"{one.email}  {one.role.value.lower()}  {one.name}{state}")
 
 
-async def _list() -> list[str]:
+async def _list() -> Sequence[Operator]:
     async with opened(DatabaseRole.OWNER) as resources, resources.database.read() as session:
-        return [
-            f"{one.email}  {one.role.value.lower()}  {one.name}"
-            + ("  (disabled)" if one.disabled_at else "")
-            for one in await list_operators(session)
-        ]
+        return await list_operators(session)
+
+
+def _as_json(one: Operator) -> dict[str, Any]:
+    return {
+        "email": one.email,
+        "name": one.name,
+        "role": one.role.value,
+        "createdAt": one.created_at,
+        "disabledAt": one.disabled_at,
+    }
 
 
 @commands.command(epilog="Example: homerow operator disable ada@example.org")

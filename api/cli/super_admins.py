@@ -1,14 +1,17 @@
 """`homerow super-admin`: who administers a tenant by password, whatever its roster says."""
 
 import asyncio
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+import orjson
 import typer
 
 from api.cli.asking import opened, tenant_of
 from api.cli.console import say, tell
 from domain.clock import utc_now
 from domain.people.callers import COMMAND_LINE
+from domain.people.models import Account
 from domain.settings import read_settings
 from domain.signing_in.accounts import (
     create_super_admin,
@@ -22,6 +25,10 @@ from domain.signing_in.second_factor import switch_off
 
 commands = typer.Typer(help="Who administers a tenant by password.")
 
+_REMARK = (
+    "The link is good for seven days and for one use. If a mail server is set (HOMEROW_SMTP_URL),"
+    " it is mailed as well."
+)
 Slug = Annotated[str, typer.Argument(help="The tenant.")]
 Email = Annotated[str, typer.Argument(help="The super admin's mail address, their sign-in name.")]
 
@@ -34,7 +41,7 @@ def create(
 ) -> None:
     """Add a super admin; print the link with which they choose their password, and mail it."""
     tell(asyncio.run(_create(slug, email, name)))
-    say("The link is good for seven days and for one use. It was mailed as well.")
+    say(_REMARK)
 
 
 async def _create(slug: str, email: str, name: str) -> str:
@@ -58,6 +65,7 @@ def _public_url() -> str:
 def invite(slug: Slug, email: Email) -> None:
     """Send and print another link; the former ones are void."""
     tell(asyncio.run(_invite(slug, email)))
+    say(_REMARK)
 
 
 async def _invite(slug: str, email: str) -> str:
@@ -70,21 +78,43 @@ async def _invite(slug: str, email: str) -> str:
             )
 
 
-@commands.command(name="list", epilog="Example: homerow super-admin list springfield")
-def list_(slug: Slug) -> None:
-    """Show a tenant's super admins."""
-    for line in asyncio.run(_list(slug)):
-        tell(line)
+@commands.command(name="list", epilog="Example: homerow super-admin list springfield --json")
+def list_(
+    slug: Slug,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
+) -> None:
+    """Show a tenant's super admins, and who of them has chosen a password."""
+    found = asyncio.run(_list(slug))
+    if as_json:
+        rows = [_as_json(one) for one in found]
+        tell(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        return
+    for one in found:
+        tell(f"{one.email}  {one.name}{_state_of(one)}")
 
 
-async def _list(slug: str) -> list[str]:
+def _state_of(account: Account) -> str:
+    if account.disabled_at is not None:
+        return "  (disabled)"
+    return "  (invited)" if account.password_changed_at is None else ""
+
+
+def _as_json(account: Account) -> dict[str, Any]:
+    return {
+        "email": account.email,
+        "name": account.name,
+        "hasSecondFactor": account.totp_step is not None,
+        "createdAt": account.created_at,
+        "passwordChangedAt": account.password_changed_at,
+        "disabledAt": account.disabled_at,
+    }
+
+
+async def _list(slug: str) -> Sequence[Account]:
     async with opened() as resources:
         tenant_id = await tenant_of(resources.database, slug)
         async with resources.database.read(tenant_id) as session:
-            return [
-                f"{one.email}  {one.name}" + ("  (disabled)" if one.disabled_at else "")
-                for one in await list_super_admins(session, tenant_id)
-            ]
+            return await list_super_admins(session, tenant_id)
 
 
 @commands.command(epilog="Example: homerow super-admin disable springfield ada@example.org")

@@ -11,6 +11,7 @@ from api.graphql.documents import check_text
 from api.graphql.errors import ErrorCode, Refused
 from domain.clock import utc_now
 from domain.database import Database
+from domain.people import sessions
 from domain.people.callers import Caller
 from domain.people.credentials import find_caller
 
@@ -47,6 +48,8 @@ async def authenticate_browser(
     secret = _bearer(request)
     if "authorization" not in request.headers:
         secret = read_cookie(request, SESSION_COOKIE)
+        # An API token has no business in a browser: the cookie is a session's alone.
+        secret = secret if secret and secret.startswith(sessions.PREFIX) else None
         if secret and not (
             request.headers.get(CSRF_HEADER) and is_of_same_origin(request, public_origin)
         ):

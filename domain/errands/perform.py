@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.clock import utc_now
-from domain.database import Database
+from domain.database import Database, set_tenant
 from domain.errands.models import Errand, ErrandKind, ErrandState
 from domain.errors import Conflict, DomainError, InvalidInput, NotFound, ProviderManaged
 from domain.identity.editing import edit_roster
@@ -23,7 +23,9 @@ from domain.identity.unmerging import undo_merge
 from domain.legacy.service import import_legacy
 from domain.logs import frames_of
 from domain.people.callers import Caller
+from domain.reach import Reach
 from domain.staffing.service import import_people
+from domain.sync.turns import take_turn
 from domain.training.bulk import LongTask, set_in_bulk
 
 Handler = Callable[[AsyncSession, UUID, Mapping[str, Any], Caller], Awaitable[dict[str, Any]]]
@@ -104,7 +106,7 @@ async def _beat(database: Database, tenant_id: UUID, errand_id: UUID) -> None:
 
 async def _run(database: Database, tenant_id: UUID, errand_id: UUID) -> None:
     async with database.transaction(tenant_id) as session:
-        if not await _take_turn(session, tenant_id):
+        if not await take_turn(session, tenant_id):
             await _finish(session, tenant_id, errand_id, state=ErrandState.WAITING)
             return
         errand = (
@@ -114,7 +116,9 @@ async def _run(database: Database, tenant_id: UUID, errand_id: UUID) -> None:
         ).one()
         if errand.state is not ErrandState.RUNNING:
             return  # a worker that was taken for dead has run it after all
-        asker = Caller(actor=errand.requested_by, name=errand.requested_by, tenant_id=tenant_id)
+        asker = _asker(errand)
+        # Only now: whether a sync is under way is asked of all of the tenant.
+        await set_tenant(session, tenant_id, asker.reach)
         kind = ErrandKind(errand.kind)
         if long_handler := LONG_HANDLERS.get(kind):
             task = LongTask(errand_id, partial(_tell, database, tenant_id, errand_id))
@@ -131,32 +135,20 @@ async def _run(database: Database, tenant_id: UUID, errand_id: UUID) -> None:
         )
 
 
+def _asker(errand: Errand) -> Caller:
+    """No policy binds a worker: a handler that people with a reach may ask for keeps to it."""
+    actor = errand.requested_by
+    return Caller(
+        actor=actor, name=actor, tenant_id=errand.tenant_id, reach=Reach.read(errand.reach)
+    )
+
+
 async def _tell(
     database: Database, tenant_id: UUID, errand_id: UUID, done: int, total: int
 ) -> None:
     """In a transaction of its own, so that it is seen while the errand's goes on."""
     async with database.transaction(tenant_id) as session:
         await _finish(session, tenant_id, errand_id, progress={"done": done, "total": total})
-
-
-async def _take_turn(session: AsyncSession, tenant_id: UUID) -> bool:
-    """Whether no sync of the tenant is under way; then none begins before this has ended.
-
-    Requests for runs take the same lock, and whoever would claim a run that waits already skips
-    it while we hold its row.
-    """
-    await session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant_id, 0))"),
-        {"tenant_id": str(tenant_id)},
-    )
-    states = await session.scalars(
-        text(
-            "SELECT state FROM sync_runs WHERE tenant_id = :tenant_id AND finished_at IS NULL"
-            " FOR NO KEY UPDATE"
-        ),
-        {"tenant_id": tenant_id},
-    )
-    return all(state == "QUEUED" for state in states)
 
 
 async def _finish(

@@ -33,6 +33,7 @@ async def request_errand(
         asked=dict(asked),
         state=ErrandState.WAITING,
         requested_by=caller.actor,
+        reach=caller.reach and caller.reach.stored(),
     )
     session.add(errand)
     await session.flush()

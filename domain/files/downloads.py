@@ -9,21 +9,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.database import Database
 from domain.files.sheets import csv_chunks
+from domain.reach import Reach
 
 
 class Download(NamedTuple):
-    """`rows` are read from the database while the file is sent."""
+    """`rows` are read from the database while the file is sent, as far as `reach` sees."""
 
     tenant_id: UUID
     file_name: str
     header: Sequence[str]
     rows: Callable[[AsyncSession], AsyncGenerator[Sequence[str]]]
+    reach: Reach | None
 
 
 async def csv_of(database: Database, download: Download) -> AsyncGenerator[bytes]:
     """The whole file as it was at one moment."""
     async with (
-        database.snapshot(download.tenant_id) as session,
+        database.within(download.reach).snapshot(download.tenant_id) as session,
         aclosing(download.rows(session)) as rows,
         aclosing(csv_chunks(download.header, rows)) as chunks,
     ):

@@ -15,6 +15,7 @@ from domain.files.models import Export
 from domain.people.audit import record_act
 from domain.people.callers import Caller
 from domain.people.tokens import hash_token
+from domain.reach import Reach
 
 LIFETIME = timedelta(minutes=10)
 
@@ -50,6 +51,7 @@ async def create_export(
         kind=kind.value,
         choice=dict(choice),
         created_by=caller.actor,
+        reach=caller.reach and caller.reach.stored(),
         expires_at=now + LIFETIME,
     )
     session.add(export)
@@ -66,7 +68,7 @@ async def create_export(
 
 
 async def claim_export(session: AsyncSession, secret: str) -> Export | None:
-    """Uses the ticket up; the transaction is its tenant's from now on.
+    """Uses the ticket up; the transaction is its tenant's from now on, and its asker's reach.
 
     None for one that is unknown, used or too old; the three are not told apart.
     """
@@ -79,10 +81,12 @@ async def claim_export(session: AsyncSession, secret: str) -> Export | None:
     if claimed is None:
         return None
     await set_tenant(session, claimed.tenant_id)
-    return (
+    export = (
         await session.scalars(
             select(Export).where(
                 Export.tenant_id == claimed.tenant_id, Export.id == claimed.export_id
             )
         )
     ).one()
+    await set_tenant(session, export.tenant_id, Reach.read(export.reach))
+    return export

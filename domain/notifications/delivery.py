@@ -20,9 +20,11 @@ from domain.settings import Environment, Settings
 Carrier = Callable[[EmailMessage], Awaitable[None]]
 """Takes a mail away. Raises CarrierFailed where it could not: then it waits."""
 
-_AT_ONCE: Final = 20
+_AT_ONCE: Final = 10
 _SECONDS: Final = 20
+"""For one mail: all that are claimed at once are through before they come up again."""
 _PORTS: Final = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
+_WRONG_URL: Final = "HOMEROW_SMTP_URL is smtp://, smtps:// or smtp+starttls:// and a host."
 
 log = structlog.get_logger()
 
@@ -42,12 +44,17 @@ def carrier_of(settings: Settings) -> Carrier | None:
 
 def _smtp(url: str) -> Carrier:
     """smtp://, smtps:// or smtp+starttls://, with user:password@ where the server wants it."""
-    parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise ValueError("HOMEROW_SMTP_URL is smtp://, smtps:// or smtp+starttls:// and a host.")
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        # Without the cause, which may quote a part of the password.
+        raise ValueError(_WRONG_URL) from None
+    if not parts.hostname:
+        raise ValueError(_WRONG_URL)
     options: dict[str, Any] = {
         "hostname": parts.hostname,
-        "port": parts.port or _PORTS[parts.scheme],
+        "port": port,
         "username": unquote(parts.username) if parts.username else None,
         "password": unquote(parts.password) if parts.password else None,
         "use_tls": parts.scheme == "smtps",
@@ -57,9 +64,11 @@ def _smtp(url: str) -> Carrier:
 
     async def carry(message: EmailMessage) -> None:
         try:
-            await aiosmtplib.send(message, **options)
+            async with asyncio.timeout(_SECONDS):
+                await aiosmtplib.send(message, **options)
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise CarrierFailed(type(error).__name__) from error
+            code = getattr(error, "code", "")
+            raise CarrierFailed(f"{type(error).__name__} {code}".strip()) from error
 
     return carry
 
@@ -71,7 +80,10 @@ def _folder(folder: Path) -> Carrier:
         (folder / f"{name}.eml").write_bytes(message.as_bytes())
 
     async def carry(message: EmailMessage) -> None:
-        await asyncio.to_thread(write, message)
+        try:
+            await asyncio.to_thread(write, message)
+        except OSError as error:
+            raise CarrierFailed(type(error).__name__) from error
 
     return carry
 
@@ -107,9 +119,12 @@ async def deliver(database: Database, post: Post) -> int:
 async def _deliver(database: Database, post: Post, row: Any) -> bool:
     try:
         await post.carry(_message(row, post.sender))
-    except (CarrierFailed, ValueError) as error:
-        # A header that cannot be is the sender's or the recipient's: it is not tried for ever.
-        log.warning("mail_failed", mail_id=str(row.id), error=str(error.args[:1]))
+    except CarrierFailed as error:
+        log.warning("mail_failed", mail_id=str(row.id), error=str(error))
+        return False
+    except ValueError as error:
+        # A header that cannot be, the sender's or the recipient's: no address goes into the log.
+        log.warning("mail_failed", mail_id=str(row.id), error=type(error).__name__)
         return False
     async with database.transaction() as session:
         await session.execute(

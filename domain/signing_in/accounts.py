@@ -12,7 +12,7 @@ from domain.errors import Conflict, InvalidInput, NotFound
 from domain.people.addresses import check_email
 from domain.people.audit import record_act
 from domain.people.callers import Caller
-from domain.people.models import Account, ApiToken
+from domain.people.models import Account, AccountLink, ApiToken
 from domain.people.sessions import end_sessions
 from domain.roster.models import Origin, User
 from domain.signing_in.deciding import must_use_clever
@@ -74,9 +74,10 @@ async def list_super_admins(session: AsyncSession, tenant_id: UUID) -> Sequence[
 async def disable_account(
     session: AsyncSession, account: Account, *, caller: Caller, now: datetime
 ) -> None:
-    """The account's sessions are over as well, and the tokens that it has made."""
+    """The account's sessions are over as well, its links, and the tokens that it has made."""
     if account.disabled_at is None:
         account.disabled_at = now
+        await void_links(session, account, now=now)
         await end_sessions_of(session, account, now=now)
         await session.execute(
             update(ApiToken)
@@ -101,6 +102,19 @@ async def end_sessions_of(session: AsyncSession, account: Account, *, now: datet
         now=now,
         user_id=account.user_id,
         account_id=None if account.user_id else account.id,
+    )
+
+
+async def void_links(session: AsyncSession, account: Account, *, now: datetime) -> None:
+    """Those that were not used yet."""
+    await session.execute(
+        update(AccountLink)
+        .where(
+            AccountLink.tenant_id == account.tenant_id,
+            AccountLink.account_id == account.id,
+            AccountLink.used_at.is_(None),
+        )
+        .values(used_at=now)
     )
 
 

@@ -125,7 +125,8 @@ async def redeem(
         return None
     try:
         found = jwt.decode(token, KeySet.import_key_set({"keys": published}), [ALGORITHM])
-    except (JoseError, ValueError):
+    except (JoseError, ValueError, TypeError):
+        # A TypeError: joserfc trusts that a header's "crit" is a list.
         return None
     claims: Mapping[str, Any] = found.claims
     moment = int(now.timestamp())

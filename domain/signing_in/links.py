@@ -1,6 +1,9 @@
 """Links in mails that set a password once: invitations, and for who has forgotten theirs."""
 
+import asyncio
 import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -19,14 +22,17 @@ from domain.people.callers import Caller
 from domain.people.models import Account, AccountLink, LinkKind
 from domain.people.tokens import hash_token
 from domain.roster.models import User
-from domain.signing_in.accounts import account_of_person, end_sessions_of
+from domain.signing_in.accounts import account_of_person, end_sessions_of, void_links
 from domain.signing_in.attempts import actor_of
+from domain.signing_in.password_sign_in import forget_tries, neighbourhood
 from domain.signing_in.passwords import hash_password, problem_of
 from domain.tenants.service import get_tenant
 from domain.throttle import Throttle
 
 LIFETIMES: Final = {LinkKind.INVITATION: timedelta(days=7), LinkKind.RESET: timedelta(hours=1)}
 _RESETS, _RESETS_BY_ADDRESS, _SECONDS = 3, 30, 60 * 60
+_ANSWER_SECONDS: Final = 0.2
+"""What a request for a reset takes, so that its time does not tell whether a mail was written."""
 _GONE: Final = "This link has been used, or its time is over. Ask for a new one."
 
 
@@ -41,7 +47,7 @@ async def make_link(
     session: AsyncSession, account: Account, kind: LinkKind, *, public_url: str, now: datetime
 ) -> str:
     """The whole address. The account's former links are void from now on."""
-    await _void_links(session, account, now=now)
+    await void_links(session, account, now=now)
     token = secrets.token_urlsafe(32)
     session.add(
         AccountLink(
@@ -57,22 +63,12 @@ async def make_link(
     return f"{public_url.rstrip('/')}/account-links/{token}"
 
 
-async def _void_links(session: AsyncSession, account: Account, *, now: datetime) -> None:
-    await session.execute(
-        update(AccountLink)
-        .where(
-            AccountLink.tenant_id == account.tenant_id,
-            AccountLink.account_id == account.id,
-            AccountLink.used_at.is_(None),
-        )
-        .values(used_at=now)
-    )
-
-
 async def invite_super_admin(
     session: AsyncSession, account: Account, *, public_url: str, now: datetime
 ) -> str:
-    """Mail the link, and answer it for who has no mail server yet."""
+    """Mail the link, and answer it for who has no mail server yet. Raises Conflict."""
+    if account.disabled_at is not None:
+        raise Conflict(f"{account.email} is disabled. Enable the account first.")
     url = await make_link(session, account, LinkKind.INVITATION, public_url=public_url, now=now)
     tenant = await get_tenant(session, tenant_id=account.tenant_id)
     mail = invitation_mail(to=account.email or "", tenant=tenant.display_name, url=url)
@@ -128,12 +124,13 @@ async def request_reset(  # noqa: PLR0913 - who asks, and where the link leads
 
     Raises ThrottleUnavailable.
     """
+    by_address = f"reset {neighbourhood(address)}"
     by_name = f"reset {tenant_id} {name.strip().casefold()}"
-    if not await throttle.count(f"reset {address}", _RESETS_BY_ADDRESS, _SECONDS):
-        return
-    if not await throttle.count(by_name, _RESETS, _SECONDS):
-        return
-    async with database.transaction(tenant_id) as session:
+    async with _in_a_fixed_time(), database.transaction(tenant_id) as session:
+        if not await throttle.count(by_address, _RESETS_BY_ADDRESS, _SECONDS):
+            return
+        if not await throttle.count(by_name, _RESETS, _SECONDS):
+            return
         account, to = await _account_and_address(session, tenant_id, name)
         if account is None or not to:
             return
@@ -141,6 +138,15 @@ async def request_reset(  # noqa: PLR0913 - who asks, and where the link leads
         tenant = await get_tenant(session, tenant_id=tenant_id)
         mail = reset_mail(to=to, tenant=tenant.display_name, url=url)
         put_mail(session, tenant_id=tenant_id, mail=mail)
+
+
+@asynccontextmanager
+async def _in_a_fixed_time() -> AsyncGenerator[None]:
+    """At least: what is done within is done much sooner."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    yield
+    await asyncio.sleep(begun + _ANSWER_SECONDS - loop.time())
 
 
 async def _account_and_address(
@@ -177,13 +183,21 @@ async def find_link(database: Database, token: str) -> FoundLink | None:
 
 
 async def set_password(
-    database: Database, found: FoundLink, password: str, *, now: datetime
+    database: Database,
+    found: FoundLink,
+    password: str,
+    *,
+    now: datetime,
+    throttle: Throttle | None = None,
 ) -> None:
-    """Use the link up. Raises InvalidInput for a password that will not do, and Conflict."""
+    """Use the link up. Raises InvalidInput for a password that will not do, and Conflict.
+
+    With the `throttle`, whoever was locked out by too many tries is not any more.
+    """
     tenant_id = found.tenant_id
     async with database.read(tenant_id) as session:
-        known = await _known_names(session, found)
-    if problem := problem_of(password, known=known):
+        names = await _names(session, found)
+    if problem := problem_of(password, known=names):
         raise InvalidInput("password", problem)
     hashed = await hash_password(password)
     async with database.transaction(tenant_id) as session:
@@ -198,7 +212,7 @@ async def set_password(
         if used is None or account is None or account.disabled_at is not None:
             raise Conflict(_GONE)
         account.password_hash, account.password_changed_at = hashed, now
-        await _void_links(session, account, now=now)
+        await void_links(session, account, now=now)
         await end_sessions_of(session, account, now=now)
         await _tell_change(session, account)
         record_act(
@@ -209,12 +223,15 @@ async def set_password(
             target=str(account.id),
             details={"kind": found.kind.value},
         )
+    if throttle is not None:
+        await forget_tries(throttle, tenant_id=tenant_id, name=names[0])
 
 
-async def _known_names(session: AsyncSession, found: FoundLink) -> list[str]:
+async def _names(session: AsyncSession, found: FoundLink) -> list[str]:
+    """The one to sign in with is the first: a super admin's address, or a username."""
     row = (
         await session.execute(
-            select(Account.name, Account.email, User.username, User.given_name, User.family_name)
+            select(Account.email, User.username, Account.name, User.given_name, User.family_name)
             .outerjoin(User, (User.tenant_id == Account.tenant_id) & (User.id == Account.user_id))
             .where(Account.tenant_id == found.tenant_id, Account.id == found.account_id)
         )

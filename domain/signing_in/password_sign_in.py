@@ -1,18 +1,20 @@
 """Signing in with a password, and as often as somebody may guess one."""
 
+import ipaddress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.database import Database
-from domain.people.models import SignInMethodName
+from domain.people.models import Account, SignInMethodName
 from domain.secrets import KeyRing
 from domain.signing_in.attempts import record_attempt
-from domain.signing_in.passwords import is_right
+from domain.signing_in.passwords import hash_password, is_outdated, is_right
 from domain.signing_in.refusals import RefusalReason
 from domain.signing_in.second_factor import use_code
 from domain.signing_in.signing_in import Refusal, SignedIn, open_session
@@ -55,40 +57,98 @@ async def sign_in_with_password(
 
     Without Valkey, which counts the tries, nobody gets in by password.
     """
-    by_name = f"password {tenant_id} {attempt.name.strip().casefold()}"
     try:
-        is_allowed = await throttle.count(by_name, TRIES_BY_NAME, SECONDS)
-        is_allowed = is_allowed and await throttle.count(
-            f"password {attempt.address}", TRIES_BY_ADDRESS, SECONDS
-        )
+        if not await _may_try(throttle, tenant_id, attempt):
+            return Refusal.because(RefusalReason.LOCKED_OUT, tenant_id)
     except ThrottleUnavailable:
         return Refusal.because(RefusalReason.UNAVAILABLE, tenant_id)
-    if not is_allowed:
-        return Refusal.because(RefusalReason.LOCKED_OUT, tenant_id)
     async with database.read(tenant_id) as session:
         account = await _find(session, attempt.name)
     fits = attempt.is_checked or await is_right(
         attempt.password, account.password_hash if account else None
     )
     async with database.transaction(tenant_id) as session:
-        reason = None if account and fits else RefusalReason.WRONG_PASSWORD
-        if reason is None and account.totp_sealed is not None:
+        reason: RefusalReason | None = RefusalReason.WRONG_PASSWORD
+        if account and fits and await _is_as_it_was(session, tenant_id, attempt, account):
             reason = await _check_code(session, keys, tenant_id, account, attempt.code, now)
         if reason is not None:
-            outcome: SignedIn | Refusal = _refuse(session, tenant_id, account, reason)
-        else:
-            outcome = await open_session(
-                session,
-                tenant_id=tenant_id,
-                user_id=account.user_id,
-                account_id=account.account_id,
-                method=SignInMethodName.PASSWORD,
-                client=attempt.client,
-                now=now,
-            )
+            return _refuse(session, tenant_id, account, reason)
+        outcome = await open_session(
+            session,
+            tenant_id=tenant_id,
+            user_id=account.user_id,
+            account_id=account.account_id,
+            method=SignInMethodName.PASSWORD,
+            client=attempt.client,
+            now=now,
+        )
     if isinstance(outcome, SignedIn):
-        await throttle.forget(by_name)
+        await forget_tries(throttle, tenant_id=tenant_id, name=attempt.name)
+        if not attempt.is_checked and is_outdated(account.password_hash):
+            await _renew_hash(database, tenant_id, attempt, account)
     return outcome
+
+
+async def _may_try(throttle: Throttle, tenant_id: UUID, attempt: Try) -> bool:
+    """Where an address has used its tries up, it locks no names out either."""
+    by_address = f"password {neighbourhood(attempt.address)}"
+    by_name = _counted_by(tenant_id, attempt.name)
+    return await throttle.count(by_address, TRIES_BY_ADDRESS, SECONDS) and await throttle.count(
+        by_name, TRIES_BY_NAME, SECONDS
+    )
+
+
+def _counted_by(tenant_id: UUID, name: str) -> str:
+    return f"password {tenant_id} {name.strip().casefold()}"
+
+
+def neighbourhood(address: str) -> str:
+    """What is counted as one address: of IPv6 a whole network, since a house has one at least."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((int(parsed), 64), strict=False))
+
+
+async def forget_tries(throttle: Throttle, *, tenant_id: UUID, name: str) -> None:
+    """They were followed by a success. Where they cannot be forgotten, they lapse."""
+    with suppress(ThrottleUnavailable):
+        await throttle.forget(_counted_by(tenant_id, name))
+
+
+async def _renew_hash(database: Database, tenant_id: UUID, attempt: Try, account: Any) -> None:
+    """Unless another password was set meanwhile."""
+    renewed = await hash_password(attempt.password)
+    async with database.transaction(tenant_id) as session:
+        if await _is_as_it_was(session, tenant_id, attempt, account):
+            await session.execute(
+                update(Account)
+                .where(Account.tenant_id == tenant_id, Account.id == account.account_id)
+                .values(password_hash=renewed)
+            )
+
+
+async def _is_as_it_was(session: AsyncSession, tenant_id: UUID, attempt: Try, account: Any) -> bool:
+    """Nobody has set another password meanwhile or disabled the account, nor does so before us.
+
+    Who does ends all sessions, and would miss the one that is begun right now.
+    """
+    await session.execute(
+        select(Account.id)
+        .where(Account.tenant_id == tenant_id, Account.id == account.account_id)
+        .with_for_update(key_share=True)
+    )
+    current = await _find(session, attempt.name)
+    return (
+        current is not None
+        and current.account_id == account.account_id
+        and current.password_hash == account.password_hash
+    )
 
 
 async def _find(session: AsyncSession, name: str) -> Any:
@@ -120,6 +180,8 @@ async def _check_code(
     code: str | None,
     now: datetime,
 ) -> RefusalReason | None:
+    if account.totp_sealed is None:
+        return None
     if not code:
         return RefusalReason.SECOND_FACTOR_NEEDED
     is_good = await use_code(

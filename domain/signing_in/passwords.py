@@ -15,7 +15,8 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 LEAST: Final = 12
 MOST: Final = 128
 _AT_ONCE: Final = 4
-_hasher: Final = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19 << 10, parallelism=1),))
+_argon2: Final = Argon2Hasher(time_cost=2, memory_cost=19 << 10, parallelism=1)
+_hasher: Final = PasswordHash((_argon2,))
 _UNKNOWN: Final = _hasher.hash("nobody has this password")
 """Compared with where there is no hash, so that the answer takes as long."""
 _SHORTEST_PART: Final = 4
@@ -79,8 +80,14 @@ async def hash_password(password: str) -> str:
 
 async def is_right(password: str, stored: str | None) -> bool:
     """It takes as long where nothing is stored."""
-    if len(password) > MOST:
-        password, stored = "", None
+    plain = _normalised(password)
+    if len(plain) > MOST:
+        plain, stored = "", None
     async with _slots.get():
-        fits = await asyncio.to_thread(_hasher.verify, _normalised(password), stored or _UNKNOWN)
+        fits = await asyncio.to_thread(_hasher.verify, plain, stored or _UNKNOWN)
     return fits and stored is not None
+
+
+def is_outdated(stored: str) -> bool:
+    """Made with other figures than a new one is: it is made anew when its password is typed."""
+    return _argon2.check_needs_rehash(stored)

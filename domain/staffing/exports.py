@@ -34,7 +34,8 @@ async def begin_people_download(
         target=PEOPLE[kind].export.value,
     )
     name = f"{tenant.slug}-{kind.value.lower()}-{utc_now():%Y-%m-%d}.csv"
-    return Download(tenant_id, name, HEADER, partial(people_rows, tenant_id=tenant_id, kind=kind))
+    rows = partial(people_rows, tenant_id=tenant_id, kind=kind)
+    return Download(tenant_id, name, HEADER, rows, caller.reach)
 
 
 async def people_rows(

@@ -45,4 +45,4 @@ async def begin_download(
         details=choice.as_json(),
     )
     header = ERROR_HEADER if isinstance(choice, ErrorChoice) else CHANGE_HEADER
-    return Download(tenant_id, f"{tenant.slug}-{name}.csv", header, rows)
+    return Download(tenant_id, f"{tenant.slug}-{name}.csv", header, rows, caller.reach)

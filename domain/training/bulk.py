@@ -1,10 +1,10 @@
 """Settings of many people at once: an errand, since a district has a hundred thousand (G2)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, or_, select, text
+from sqlalchemy import ColumnElement, Select, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import InvalidInput
@@ -47,10 +47,14 @@ async def set_in_bulk(
     caller: Caller,
     task: LongTask,
 ) -> dict[str, Any]:
-    """The errand. All of it or nothing; the result is how many fitted and how many were changed."""
+    """The errand. All of it or nothing; the result is how many fitted and how many were changed.
+
+    For a caller with a reach, which the transaction knows, only their students fit.
+    """
     await lock_settings(session, tenant_id)
     selection = Selection.of_json(asked["selection"])
-    found = (await session.execute(_selected(tenant_id, selection, asked["values"]))).all()
+    wanted = _selected(tenant_id, is_selected(tenant_id, selection, caller.reach), asked["values"])
+    found = (await session.execute(wanted)).all()
     ids = [row.id for row in found if row.differs]
     changed = 0
     for start in range(0, len(ids), CHUNK):
@@ -77,7 +81,7 @@ async def set_in_bulk(
 
 
 def _selected(
-    tenant_id: UUID, selection: Selection, values: Mapping[str, Any]
+    tenant_id: UUID, conditions: Sequence[ColumnElement[bool]], values: Mapping[str, Any]
 ) -> Select[UUID, bool]:
     """Who fits, and whether something would be another there: nobody gets a row without need."""
     row = TrainingSettings
@@ -91,6 +95,6 @@ def _selected(
     return (
         select(User.id, differs.label("differs"))
         .outerjoin(row, is_own)
-        .where(*is_selected(tenant_id, selection))
+        .where(*conditions)
         .order_by(User.id)
     )

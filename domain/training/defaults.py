@@ -1,19 +1,25 @@
 """Choosing the group and the school that somebody lands in. What comes of it: see places."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, Forbidden, NotFound
 from domain.people.audit import record_act
 from domain.people.callers import Caller
+from domain.reach import Reach
 from domain.roster.models import Group, Membership, School, SchoolAffiliation, User
 from domain.training.models import DefaultPlace
 from domain.training.places import Place, Places, PlaceSource, places_of_users
+from domain.training.reach import changed_students, is_among
+
+_WHO_MAY: Final = (
+    "Only the person, their teachers and administrators of their school may choose where they land."
+)
 
 
 class Choice(NamedTuple):
@@ -36,9 +42,9 @@ async def set_default_group(
 ) -> None:
     """None: no choice. The same choice again is no act, unless a new year has ended it.
 
-    Raises NotFound, and Conflict for who is archived and a group that is not theirs now.
+    Raises NotFound, Forbidden, and Conflict for who is archived and a group that is not theirs now.
     """
-    places = await _places_of(session, tenant_id, user_id)
+    places = await _places_of(session, tenant_id, user_id, caller.reach)
     if _stands(places.group, group_id):
         return
     if group_id is not None and not await _is_member(session, tenant_id, user_id, group_id):
@@ -56,7 +62,7 @@ async def set_default_school(
     now: datetime,
 ) -> None:
     """The same of a school, which no new year ends."""
-    places = await _places_of(session, tenant_id, user_id)
+    places = await _places_of(session, tenant_id, user_id, caller.reach)
     if _stands(places.school, school_id):
         return
     if school_id is not None and not await _is_of_school(session, tenant_id, user_id, school_id):
@@ -71,18 +77,26 @@ def _not_theirs(what: str, user_id: UUID, key: UUID) -> Conflict:
     )
 
 
-async def _places_of(session: AsyncSession, tenant_id: UUID, user_id: UUID) -> Places:
+async def _places_of(
+    session: AsyncSession, tenant_id: UUID, user_id: UUID, reach: Reach | None
+) -> Places:
     found = await session.execute(
         select(User.archived_at).where(User.tenant_id == tenant_id, User.id == user_id)
     )
     row = found.one_or_none()
     if row is None:
         raise NotFound("person", user_id)
+    if reach is not None and not await _may_choose(session, user_id, reach):
+        raise Forbidden(_WHO_MAY)
     if row.archived_at is not None:
         raise Conflict(
             f"The person {str(user_id)!r} is archived, and lands nowhere.", field="userId"
         )
     return (await places_of_users(session, tenant_id, [user_id]))[user_id]
+
+
+async def _may_choose(session: AsyncSession, user_id: UUID, reach: Reach) -> bool:
+    return user_id == reach.user_id or await is_among(session, user_id, changed_students())
 
 
 def _stands(place: Place, wanted: UUID | None) -> bool:

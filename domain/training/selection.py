@@ -8,8 +8,10 @@ from sqlalchemy import ARRAY, ColumnElement, Text, cast, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import InvalidInput, NotFound
+from domain.reach import Reach
 from domain.roster.models import Group, Membership, School, SchoolAffiliation, User
 from domain.roster.records import Role
+from domain.training.reach import changed_students
 
 
 class Selection(NamedTuple):
@@ -51,13 +53,17 @@ async def check_selection(session: AsyncSession, tenant_id: UUID, selection: Sel
             raise NotFound(kind.__name__.lower(), key)
 
 
-def is_selected(tenant_id: UUID, selection: Selection) -> list[ColumnElement[bool]]:
-    """What has to hold of a row of users."""
+def is_selected(
+    tenant_id: UUID, selection: Selection, reach: Reach | None = None
+) -> list[ColumnElement[bool]]:
+    """What has to hold of a row of users. With a `reach`, which the transaction knows: theirs."""
     conditions: list[ColumnElement[bool]] = [
         User.tenant_id == tenant_id,
         User.archived_at.is_(None),
         User.roles.overlap(cast(list(selection.roles), ARRAY(Text))),
     ]
+    if reach is not None:
+        conditions.append(User.id.in_(changed_students()))
     if selection.school_id is not None:
         link = SchoolAffiliation
         in_school = select(link.user_id).where(

@@ -10,14 +10,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.clock import utc_now
-from domain.errors import Conflict, InvalidInput, NotFound
+from domain.errors import Conflict, Forbidden, InvalidInput, NotFound
 from domain.people.audit import record_act
 from domain.people.callers import Caller
+from domain.reach import Reach
 from domain.roster.models import Group, School, User
 from domain.tenants.service import get_tenant
 from domain.training.effective import SettingsLevel
 from domain.training.layouts import get_layout
 from domain.training.models import AgeGroup, TrainingSettings
+from domain.training.reach import changed_groups, changed_students, is_among
 
 SPEED: Final = (1, 250)
 """Words per minute."""
@@ -35,6 +37,17 @@ _OWNERS: Final[Mapping[SettingsLevel, tuple[type[Any], str]]] = {
     SettingsLevel.SCHOOL: (School, "school_id"),
     SettingsLevel.GROUP: (Group, "group_id"),
     SettingsLevel.USER: (User, "user_id"),
+}
+
+_WHO_MAY: Final[Mapping[SettingsLevel, str]] = {
+    SettingsLevel.TENANT: "Only a district's administrators may change the settings of all of it.",
+    SettingsLevel.SCHOOL: "Only administrators of the school may change its settings.",
+    SettingsLevel.GROUP: (
+        "Only teachers of the group and administrators of its school may change its settings."
+    ),
+    SettingsLevel.USER: (
+        "Only teachers of the student and administrators of their school may change their settings."
+    ),
 }
 
 
@@ -97,10 +110,11 @@ async def set_settings(
     """Set some settings of a level; None takes one away, and what is not named stays.
 
     `version` is the one that the caller has seen; None: whatever it is. Raises InvalidInput,
-    NotFound, and Conflict where somebody has changed them since.
+    NotFound, Forbidden, and Conflict where somebody has changed them since.
     """
     new = checked(values, owner.level)
     await _require_owner(session, tenant_id, owner)
+    await _require_reach(session, owner, caller.reach)
     await lock_settings(session, tenant_id)
     row = await session.scalar(_row_of(tenant_id, owner))
     before = OwnSettings() if row is None else _own(row)
@@ -163,6 +177,24 @@ async def _require_owner(session: AsyncSession, tenant_id: UUID, owner: Owner) -
         select(kind.id).where(kind.tenant_id == tenant_id, kind.id == owner.key)
     ):
         raise NotFound(owner.level.value.lower(), owner.key)
+
+
+async def _require_reach(session: AsyncSession, owner: Owner, reach: Reach | None) -> None:
+    """Raises Forbidden for what is seen and not changed by who sees a part of the tenant."""
+    if reach is None:
+        return
+    may = False
+    match owner.level:
+        case SettingsLevel.SCHOOL:
+            may = owner.key in reach.administered_ids
+        case SettingsLevel.GROUP:
+            may = await is_among(session, owner.key, changed_groups())
+        case SettingsLevel.USER:
+            may = await is_among(session, owner.key, changed_students())
+        case _:  # nobody's part is the whole
+            pass
+    if not may:
+        raise Forbidden(_WHO_MAY[owner.level])
 
 
 def _row_of(tenant_id: UUID, owner: Owner) -> Select[TrainingSettings]:

@@ -1,5 +1,8 @@
 """Who signs in and with what: accounts, links, identities, sessions, keys, and what was erased."""
 
+from datetime import datetime
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -146,7 +149,7 @@ FUNCTION_NAMES = (
     "search_tenants(text, int)",
     "describe_tenant(text)",
 )
-FORMER_FIND_API_TOKEN = """
+FORMER_FINDER = """
 CREATE FUNCTION find_api_token(p_hash bytea)
 RETURNS TABLE (id uuid, tenant_id uuid, name text, scopes text[])
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS
@@ -185,6 +188,8 @@ def _grant() -> None:
     op.execute("GRANT SELECT, INSERT, UPDATE (retired_at) ON signing_keys TO homerow_api")
     op.execute("GRANT SELECT ON removals TO homerow_api, homerow_worker")
     op.execute("GRANT DELETE ON contacts, sign_in_methods TO homerow_api")
+    # Whoever looks whether the schema is the newest asks as one of these.
+    op.execute("GRANT SELECT ON alembic_version TO homerow_api, homerow_worker")
     # Mails carry links that set a password: the API writes them and cannot read them back.
     op.execute("REVOKE SELECT ON mail_outbox FROM homerow_api")
     op.execute(f"GRANT SELECT ({MAIL_COLUMNS}), INSERT ON mail_outbox TO homerow_api")
@@ -194,12 +199,14 @@ def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     for name in FUNCTION_NAMES:
         op.execute(f"DROP FUNCTION {name}")
-    op.execute(FORMER_FIND_API_TOKEN)
+    op.execute(FORMER_FINDER)
     op.execute("REVOKE ALL ON FUNCTION find_api_token(bytea) FROM PUBLIC")
     op.execute("GRANT EXECUTE ON FUNCTION find_api_token(bytea) TO homerow_api, homerow_worker")
-    op.execute(f"REVOKE SELECT ({MAIL_COLUMNS}), INSERT ON mail_outbox FROM homerow_api")
+    op.execute("REVOKE INSERT ON mail_outbox FROM homerow_api")
+    op.execute(f"REVOKE SELECT ({MAIL_COLUMNS}) ON mail_outbox FROM homerow_api")  # noqa: S608 - our own names
     op.execute("GRANT SELECT ON mail_outbox TO homerow_api")
     op.execute("REVOKE DELETE ON contacts, sign_in_methods FROM homerow_api")
+    op.execute("REVOKE SELECT ON alembic_version FROM homerow_api, homerow_worker")
     _reduce_sessions()
     _reduce_tables()
     for table in ("removals", "signing_keys", "account_links", "identities", "accounts"):
@@ -213,7 +220,7 @@ def _one_of(column: str, values: tuple[str, ...], *, nullable: bool = False) -> 
     return sa.Column(column, enumeration, nullable=nullable)
 
 
-def _moment(name: str, *, is_now: bool = False) -> sa.Column[str]:
+def _moment(name: str, *, is_now: bool = False) -> sa.Column[datetime]:
     return sa.Column(
         name,
         sa.DateTime(timezone=True),
@@ -231,7 +238,7 @@ def _keys(table: str) -> list[sa.schema.SchemaItem]:
     ]
 
 
-def _reference(table: str, column: str, to: str, **options: str) -> sa.ForeignKeyConstraint:
+def _reference(table: str, column: str, to: str, **options: Any) -> sa.ForeignKeyConstraint:
     return sa.ForeignKeyConstraint(
         ["tenant_id", column],
         [f"{to}.tenant_id", f"{to}.id"],
@@ -380,7 +387,8 @@ def _extend_sessions() -> None:
 
 def _reduce_sessions() -> None:
     for table in ("sessions", "sign_in_attempts", "sign_in_methods"):
-        op.execute(f"DELETE FROM {table}")  # of what the former schema cannot hold
+        # Of what the former schema cannot hold.
+        op.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
         _unchoose(table, "method")
     _unchoose("sign_in_attempts", "outcome")
     op.drop_index("ix_sign_in_methods_keys", table_name="sign_in_methods")

@@ -10,7 +10,7 @@ depends_on = None
 
 FUNCTIONS = {
     # It comes up again later unless it is settled: after 5, 10, 20 minutes and so on, at most a
-    # day, a dozen times.
+    # day, a dozen times. What has waited for a week is of no use any more: its link is over.
     "claim_mails(int)": """
 CREATE FUNCTION claim_mails(p_limit int)
 RETURNS TABLE (
@@ -20,6 +20,7 @@ $$ UPDATE mail_outbox m SET attempts = m.attempts + 1,
      due_at = now() + least(interval '5 minutes' * 2 ^ m.attempts, interval '1 day')
    FROM (SELECT o.tenant_id, o.id FROM mail_outbox o
      WHERE o.sent_at IS NULL AND o.due_at <= now() AND o.attempts < 12
+       AND o.created_at > now() - interval '7 days'
      ORDER BY o.due_at LIMIT p_limit FOR UPDATE SKIP LOCKED) c
    WHERE m.tenant_id = c.tenant_id AND m.id = c.id
    RETURNING m.tenant_id, m.id, m.recipient, m.subject, m.body_text, m.body_html $$

@@ -27,6 +27,10 @@ WALLED = (
     "sync_runs", "sync_leases", "sync_changes", "holds", "validation_errors", "audit_log",
     "subscriptions",
 )  # fmt: skip
+SEEN_BY_EVERYBODY = {
+    "tenants", "terms", "courses", "integrations", "subscriptions", "sign_in_methods",
+    "training_versions", "year_rollovers",
+}  # fmt: skip
 ROWS = """
     INSERT INTO schools (tenant_id, id, origin, source_id, name)
         VALUES ($1, $2, 'PROVIDER', 's', 'S');
@@ -136,7 +140,10 @@ async def test_a_row_of_another_tenant_cannot_be_written(
         (DatabaseRole.WORKER, "UPDATE terms SET tenant_id = $1"),
         (
             DatabaseRole.API,
-            "INSERT INTO sign_in_methods (tenant_id, method, is_enabled) VALUES ($1, 'x', true)",
+            (
+                "INSERT INTO sign_in_methods (tenant_id, method, is_enabled)"
+                " VALUES ($1, 'CLEVER', true)"
+            ),
         ),
         (
             DatabaseRole.API,
@@ -208,6 +215,27 @@ async def test_every_tenant_table_has_forced_row_security_or_is_nobodys(
     assert [row["relname"] for row in rows if not (row["is_walled"] or row["is_nobodys"])] == []
 
 
+async def test_every_tenant_table_says_how_far_people_see(
+    superuser: asyncpg.Connection,
+) -> None:
+    """A policy for each command, for nobody but the API and on top of all others."""
+    rows = await superuser.fetch(
+        "SELECT tablename, policyname, permissive, roles, coalesce(qual, with_check) AS asked"
+        " FROM pg_policies WHERE policyname LIKE 'reach%'"
+    )
+    found = {(row["tablename"], row["policyname"]) for row in rows}
+    wanted = {
+        (table, f"reach_{command}")
+        for table in (*TENANT_TABLES, "api_tokens", "tenants")
+        for command in ("select", "insert", "update", "delete")
+        if command != "select" or table not in SEEN_BY_EVERYBODY
+    }
+    assert found == wanted
+    for row in rows:
+        assert (row["permissive"], row["roles"]) == ("RESTRICTIVE", ["homerow_api"])
+        assert "homerow.reach" in row["asked"], tuple(row)
+
+
 async def test_neither_role_owns_anything_or_goes_around_the_walls(
     superuser: asyncpg.Connection,
 ) -> None:
@@ -241,6 +269,18 @@ async def test_the_api_may_not_read_secrets_or_staging_or_change_the_audit_log(
         for statement in (
             "SELECT sealed FROM integration_credentials",
             "SELECT * FROM integration_credentials",
+            "SELECT password_hash FROM accounts",
+            "SELECT totp_sealed FROM accounts",
+            "SELECT * FROM accounts",
+            "SELECT id FROM accounts WHERE password_hash = 'x'",
+            "UPDATE accounts SET name = password_hash",
+            "UPDATE accounts SET name = 'x' RETURNING password_hash",
+            "SELECT body_text FROM mail_outbox",
+            "SELECT body_html FROM mail_outbox",
+            "SELECT recipient FROM mail_outbox",
+            "SELECT * FROM mail_outbox",
+            "UPDATE mail_outbox SET recipient = 'x'",
+            "DELETE FROM accounts",
             "UPDATE audit_log SET actor = 'x'",
             "DELETE FROM audit_log",
             "TRUNCATE audit_log",

@@ -15,10 +15,19 @@ from api.security_headers import SecurityHeaders
 from api.signing_in.routes import sign_in_routes
 from api.signing_in.site import Client, SignInSettings, Site
 from api.web_settings import WebSettings
+from domain.clock import new_id
 from domain.models import metadata
 from domain.people.models import SignInMethodName
 from domain.resources import Resources
-from tests.api.graphql.seed import add_integration, add_tenant, add_user, insert
+from tests.api.graphql.seed import (
+    add_group,
+    add_integration,
+    add_membership,
+    add_school,
+    add_tenant,
+    add_user,
+    insert,
+)
 from tests.api.signing_in.provider import (
     CLEVER_ID,
     CLIENTS,
@@ -110,8 +119,9 @@ def app(site: Site) -> Starlette:
 
 @pytest.fixture
 async def browser(app: Starlette) -> AsyncGenerator[httpx2.AsyncClient]:
-    """Keeps cookies and follows no redirect."""
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=ORIGIN) as client:
+    """Keeps cookies and follows no redirect. It has an address of its own, which is counted."""
+    transport = httpx2.ASGITransport(app, client=(f"browser {new_id()}", 50000))
+    async with httpx2.AsyncClient(transport=transport, base_url=ORIGIN) as client:
         yield client
 
 
@@ -154,3 +164,16 @@ async def mia(superuser: asyncpg.Connection, springfield: UUID) -> UUID:
 @pytest.fixture
 async def mia_at_classlink(superuser: asyncpg.Connection, springfield: UUID) -> UUID:
     return await add_user(superuser, springfield, source_id=SOURCED_ID)
+
+
+@pytest.fixture
+async def north(superuser: asyncpg.Connection, springfield: UUID) -> UUID:
+    return await add_school(superuser, springfield, name="North")
+
+
+@pytest.fixture
+async def algebra(superuser: asyncpg.Connection, springfield: UUID, north: UUID, mia: UUID) -> UUID:
+    """Mia's group."""
+    group = await add_group(superuser, springfield, north, name="Algebra")
+    await add_membership(superuser, springfield, mia, group)
+    return group

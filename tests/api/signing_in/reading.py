@@ -1,4 +1,4 @@
-"""Reads a page as somebody who cannot see it does: its outline, its fields, what they are called."""
+"""Reads a page as somebody who cannot see it does: its outline, its fields, their names."""
 
 import re
 from html.parser import HTMLParser

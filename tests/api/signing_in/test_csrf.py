@@ -22,7 +22,6 @@ from tests.api.signing_in.visiting import (
     browser_at,
     ended,
     enter,
-    type_password,
 )
 
 pytestmark = pytest.mark.anyio

@@ -4,10 +4,13 @@ import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import asyncpg
 import httpx2
+from joserfc import jwt
+from joserfc.jwk import KeySet
 from starlette.applications import Starlette
 
 from domain.signing_in.passwords import hash_password
@@ -19,6 +22,7 @@ SESSION: Final = "__Host-homerow"
 LOGIN: Final = "__Host-homerow-login"
 OWN: Final = {"Sec-Fetch-Site": "same-origin"}
 ADDRESS: Final = "ada@example.org"
+TRAINING: Final = "https://training.example/enter"
 PASSWORD: Final = "four plain words here"  # noqa: S105 - of nobody
 
 Browser = httpx2.AsyncClient
@@ -84,3 +88,21 @@ def cookies_set(response: httpx2.Response) -> dict[str, str]:
     """The attributes of each, as they are written."""
     cookies = response.headers.get_list("set-cookie")
     return {text.partition("=")[0]: text.partition("; ")[2] for text in cookies}
+
+
+async def launched(browser: Browser) -> str:
+    """The token with which the browser is sent on."""
+    answer = await browser.get("/landing")
+    assert answer.status_code == 303, answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    url = answer.headers["location"]
+    assert url.startswith(f"{TRAINING}?launch=")
+    [found] = parse_qs(urlsplit(url).query)["launch"]
+    return str(found)
+
+
+async def claims_of(browser: Browser) -> Mapping[str, Any]:
+    launch = await launched(browser)
+    published = (await browser.get("/.well-known/jwks.json")).json()
+    return jwt.decode(launch, KeySet.import_key_set(published), ["ES256"]).claims

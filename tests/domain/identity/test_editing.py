@@ -22,8 +22,8 @@ from tests.api.graphql.seed import (
     add_school,
     add_tenant,
     add_user,
-    insert,
 )
+from tests.api.graphql.signed_in import add_session
 from tests.domain.identity.people import NOTHING, add_club, add_legacy_person, memberships, person
 from tests.domain.sync.stories import Story, totals
 
@@ -141,10 +141,7 @@ async def test_a_person_goes_and_comes_back_with_their_memberships_and_sessions_
         await add_membership(superuser, tenant_id, user_id, group, origin="LEGACY")
     before = {"origin": "LEGACY", "archived_at": utc_now()}
     await add_membership(superuser, tenant_id, user_id, left, **before)
-    await insert(
-        superuser, "sessions", tenant_id=tenant_id, user_id=user_id, token_hash=b"x",
-        method="PASSWORD", last_seen_at=utc_now(),
-    )  # fmt: skip
+    await add_session(superuser, tenant_id, "secret", user_id=user_id)
     await edit(Act.USER_ARCHIVE, user_id)
     await edit(Act.USER_ARCHIVE, user_id)
     assert (await person(superuser, user_id))["archived_at"] is not None
@@ -301,7 +298,7 @@ async def test_no_more_students_come_than_there_are_licences(
 async def test_a_district_that_has_admins_keeps_one(
     edit: Edit, superuser: asyncpg.Connection, tenant_id: UUID
 ) -> None:
-    admin = {"roles": ["DISTRICT_ADMIN"], "origin": "IMPORT"}
+    admin: dict[str, Any] = {"roles": ["DISTRICT_ADMIN"], "origin": "IMPORT"}
     first, second = [await add_user(superuser, tenant_id, **admin) for _ in range(2)]
     await edit(Act.USER_ARCHIVE, first)
     for act, given in (

@@ -14,6 +14,7 @@ from domain.people.callers import COMMAND_LINE
 from domain.training.carrying import Carrying, carry_over, undo_carries
 from domain.training.models import CarryMode, TrainingSettings
 from tests.api.graphql.seed import add_membership, insert
+from tests.api.graphql.signed_in import add_session
 from tests.domain.identity.people import (
     NOTHING,
     add_club,
@@ -217,10 +218,7 @@ async def test_a_person_who_is_not_rostered_is_merged_both_ways(story: Story) ->
 async def test_sessions_of_the_merged_one_end(story: Story) -> None:
     old, new = await ann_twice(story)
     for user_id in (old, new):
-        await insert(
-            story.see, "sessions", tenant_id=story.tenant_id, user_id=user_id,
-            token_hash=str(user_id).encode(), method="x", last_seen_at=LATE,
-        )  # fmt: skip
+        await add_session(story.see, story.tenant_id, f"secret-{user_id}", user_id=user_id)
     await merge(story, old, new)
     rows = await story.see.fetch("SELECT user_id, ended_at IS NULL AS open FROM sessions")
     assert {row["user_id"]: row["open"] for row in rows} == {old: True, new: False}

@@ -11,6 +11,7 @@ from domain.people.callers import COMMAND_LINE
 from domain.training.carrying import Carrying, carry_over, undo_carries
 from domain.training.models import CarryMode
 from tests.api.graphql.seed import add_group, add_membership, insert
+from tests.api.graphql.signed_in import add_session
 from tests.domain.identity.people import (
     NOTHING,
     add_club,
@@ -254,12 +255,7 @@ async def test_where_the_changes_are_too_old_the_values_stay_and_that_is_said(
 
 async def test_whoever_was_signed_in_has_to_sign_in_again(story: Story) -> None:
     old = await a_wrong_link(story)
-    await story.see.execute(
-        "INSERT INTO sessions (tenant_id, user_id, token_hash, method, last_seen_at)"
-        " VALUES ($1, $2, 'x', 'x', now())",
-        story.tenant_id,
-        old,
-    )
+    await add_session(story.see, story.tenant_id, "secret", user_id=old)
     await unlink(story, old)
     assert await story.see.fetchval("SELECT ended_at IS NOT NULL FROM sessions")
 

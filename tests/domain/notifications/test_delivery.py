@@ -1,19 +1,30 @@
 """Mail: written with what causes it, sent once, and never lost."""
 
 import asyncio
+import base64
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from email.message import EmailMessage
 from pathlib import Path
 
 import asyncpg
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+from structlog.testing import capture_logs
 
+from api.local import LocalServers
 from domain.notifications.delivery import CarrierFailed, Post, carrier_of, deliver
 from domain.notifications.mails import invitation_mail, password_changed_mail, reset_mail
 from domain.notifications.outbox import put_mail
 from domain.resources import Resources
 from domain.settings import Environment, Settings
 from tests.api.graphql.seed import add_tenant
+from tests.conftest import KEY_TEXT
+from worker.main import run
+from worker.tasks import WorkerContext
+from worker.tasks import mail as mail_job
 
 pytestmark = pytest.mark.anyio
 
@@ -54,8 +65,8 @@ async def test_a_mail_goes_once_and_is_emptied(
     [mail] = carrier.mails
     assert (mail["From"], mail["To"]) == (SENDER, "ada@example.org")
     assert mail["Subject"] == "A new password for Springfield <USD>"
-    text, html = (part.get_content() for part in mail.iter_parts())
-    assert f"Choose a new password: {URL}" in text
+    plain, html = (part.get_content() for part in mail.iter_parts())
+    assert f"Choose a new password: {URL}" in plain
     assert "Springfield &lt;USD&gt;" in html
     row = await superuser.fetchrow("SELECT * FROM mail_outbox")
     assert (row["body_text"], row["body_html"]) == ("", "")
@@ -135,46 +146,157 @@ def test_in_production_without_a_server_mails_wait() -> None:
     assert Post.of(Settings(environment=Environment.PRODUCTION)) is None
 
 
-@pytest.mark.parametrize("url", ["http://mail.example", "smtp://", "mail.example:25"])
-def test_what_is_no_mail_server_is_said_so(url: str) -> None:
-    with pytest.raises(ValueError, match="HOMEROW_SMTP_URL is smtp://"):
+WRONG_URLS = (
+    "http://mail.example",
+    "smtp://",
+    "mail.example:25",
+    "smtp://ada:can/ary@mail.example",
+    "smtp://[canary",
+    "smtp://mail.example:canary",
+)
+
+
+@pytest.mark.parametrize("url", WRONG_URLS)
+async def test_what_is_no_mail_server_is_said_so_and_starts_no_worker(
+    url: str, database_url: dict[str, str], local_servers: LocalServers
+) -> None:
+    with pytest.raises(ValueError, match="HOMEROW_SMTP_URL is smtp://") as wrong:
         carrier_of(Settings(smtp_url=SecretStr(url)))
+    assert "can" not in str(wrong.value)
+    settings = Settings(
+        smtp_url=SecretStr(url),
+        database_url=SecretStr(database_url["homerow_worker"]),
+        redis_url=SecretStr(local_servers.redis_url),
+        secret_keys=SecretStr(KEY_TEXT),
+    )
+    with pytest.raises(SystemExit, match="HOMEROW_SMTP_URL is smtp://"):
+        await run(settings)
+
+
+async def test_what_has_waited_for_a_week_is_left(
+    resources: Resources, worker_resources: Resources, superuser: asyncpg.Connection
+) -> None:
+    await write(resources, superuser)
+    await superuser.execute("UPDATE mail_outbox SET created_at = now() - interval '7 days'")
+    assert await deliver(worker_resources.database, Post(Carrier(), SENDER)) == 0
+
+
+async def test_a_folder_that_takes_nothing_fails_no_worker(
+    resources: Resources,
+    worker_resources: Resources,
+    superuser: asyncpg.Connection,
+    tmp_path: Path,
+) -> None:
+    await write(resources, superuser)
+    (tmp_path / "mail").touch()
+    post = Post.of(Settings(data_dir=tmp_path))
+    assert post is not None
+    assert await deliver(worker_resources.database, post) == 0
+    assert await superuser.fetchval("SELECT sent_at IS NULL FROM mail_outbox")
+
+
+async def test_a_mail_that_cannot_be_written_holds_up_no_other(
+    resources: Resources, worker_resources: Resources, superuser: asyncpg.Connection
+) -> None:
+    await write(resources, superuser, count=2)
+    await superuser.execute(
+        "UPDATE mail_outbox SET subject = E'a\\r\\nBcc: eve@example.org'"
+        " WHERE id = (SELECT id FROM mail_outbox ORDER BY id LIMIT 1)"
+    )
+    carrier = Carrier()
+    assert await deliver(worker_resources.database, Post(carrier, SENDER)) == 1
+    [mail] = carrier.mails
+    assert mail["Bcc"] is None
+
+
+async def test_the_worker_sends_and_without_a_server_lets_mails_wait(
+    resources: Resources, worker_resources: Resources, superuser: asyncpg.Connection
+) -> None:
+    await write(resources, superuser)
+    carrier = Carrier()
+    await mail_job({"homerow": WorkerContext(worker_resources)})
+    assert carrier.mails == []
+    await mail_job({"homerow": WorkerContext(worker_resources, post=Post(carrier, SENDER))})
+    assert len(carrier.mails) == 1
+
+
+async def test_the_api_writes_mails_and_reads_none(
+    resources: Resources, superuser: asyncpg.Connection
+) -> None:
+    await write(resources, superuser)
+    tenant_id = await superuser.fetchval("SELECT tenant_id FROM mail_outbox")
+    for statement in (
+        "SELECT body_text FROM mail_outbox",
+        "SELECT recipient FROM mail_outbox",
+        "SELECT * FROM claim_mails(1)",
+    ):
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            async with resources.database.read(tenant_id) as session:
+                await session.execute(text(statement))
+
+
+@asynccontextmanager
+async def mail_server(refuses: str = "nothing") -> AsyncGenerator[tuple[str, list[str]]]:
+    """A mail server's host and port, and what it was told."""
+    said: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 ready\r\n")
+        is_data = False
+        while line := (await reader.readline()).decode().rstrip("\r\n"):
+            said.append(line)
+            word = line.partition(" ")[0]
+            if is_data:
+                while (more := (await reader.readline()).decode()) != ".\r\n":
+                    said.append(more.rstrip("\r\n"))
+                is_data = False
+                word = "taken"
+            is_data = word == "DATA" != refuses
+            writer.write(b"554 no\r\n" if word == refuses else ANSWERS.get(word, b"250 ok\r\n"))
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", said
+
+
+ANSWERS = {
+    "EHLO": b"250-mail.example\r\n250 AUTH PLAIN\r\n",
+    "AUTH": b"235 ok\r\n",
+    "DATA": b"354 go on\r\n",
+    "QUIT": b"221 bye\r\n",
+}
 
 
 async def test_a_mail_server_gets_what_was_written(
     resources: Resources, worker_resources: Resources, superuser: asyncpg.Connection
 ) -> None:
     await write(resources, superuser)
-    said: list[str] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"220 ready\r\n")
-        is_data = False
-        while line := (await reader.readline()).decode():
-            said.append(line.rstrip("\r\n"))
-            if is_data:
-                is_data = line != ".\r\n"
-                if not is_data:
-                    writer.write(b"250 taken\r\n")
-            elif line.startswith("DATA"):
-                is_data = True
-                writer.write(b"354 go on\r\n")
-            elif line.startswith("QUIT"):
-                writer.write(b"221 bye\r\n")
-                break
-            else:
-                writer.write(b"250 ok\r\n")
-            await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        carrier = carrier_of(Settings(smtp_url=SecretStr(f"smtp://127.0.0.1:{port}")))
+    async with mail_server() as (address, said):
+        url = f"smtp://us%40homerow.example:pass%2Fword@{address}"
+        carrier = carrier_of(Settings(smtp_url=SecretStr(url)))
         assert carrier is not None
         assert await deliver(worker_resources.database, Post(carrier, SENDER)) == 1
+    words = base64.b64encode(b"\0us@homerow.example\0pass/word").decode()
+    assert f"AUTH PLAIN {words}" in said
+    assert "MAIL FROM:<no-reply@homerow.example>" in [line.partition(" size")[0] for line in said]
     assert "RCPT TO:<ada@example.org>" in said
     assert f"Choose a new password: {URL}" in "\n".join(said)
+
+
+async def test_a_server_that_refuses_is_asked_again_and_its_answer_is_logged(
+    resources: Resources, worker_resources: Resources, superuser: asyncpg.Connection
+) -> None:
+    await write(resources, superuser)
+    async with mail_server(refuses="DATA") as (address, _):
+        carrier = carrier_of(Settings(smtp_url=SecretStr(f"smtp://{address}")))
+        assert carrier is not None
+        with capture_logs() as logs:
+            assert await deliver(worker_resources.database, Post(carrier, SENDER)) == 0
+    assert [one["error"] for one in logs] == ["SMTPDataError 554"]
+    assert "ada@example.org" not in str(logs)
+    assert await superuser.fetchval("SELECT attempts FROM mail_outbox WHERE sent_at IS NULL") == 1
 
 
 async def test_a_server_that_is_away_fails_no_worker(

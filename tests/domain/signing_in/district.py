@@ -90,6 +90,15 @@ class District:
         )
         return [tuple(row) for row in rows]
 
+    async def override(self, user_id: UUID, *, is_eligible: bool) -> None:
+        await self.see.execute(
+            "INSERT INTO eligibility_overrides (tenant_id, user_id, is_eligible, set_by)"
+            " VALUES ($1, $2, $3, 'system')",
+            self.tenant_id,
+            user_id,
+            is_eligible,
+        )
+
     async def change(self, user_id: UUID, **values: Any) -> None:
         for name, value in values.items():
             await self.see.execute(

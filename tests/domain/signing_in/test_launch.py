@@ -1,6 +1,8 @@
 """Launch tokens: signed by a published key, for one audience, a minute long, good once."""
 
 import asyncio
+import base64
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +21,12 @@ pytestmark = pytest.mark.anyio
 
 AUDIENCE = "https://training.example"
 TENANT_ID = new_id()
+STRANGE: tuple[object, ...] = (
+    [],
+    {"alg": None},
+    {"alg": "ES256", "crit": 1},
+    {"alg": "ES256", "kid": []},
+)
 CLAIMS = {"iss": "https://us", "aud": AUDIENCE, "sub": "mia", TENANT_CLAIM: str(TENANT_ID)}
 
 
@@ -77,6 +85,10 @@ async def test_who_it_is_not_for_does_not_use_it_up(resources: Resources) -> Non
     assert await use(resources, token, now) is not None
 
 
+def _header(content: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
+
+
 async def test_what_we_have_not_signed_is_nothing(resources: Resources) -> None:
     now = utc_now()
     token = await mint(resources, now)
@@ -90,6 +102,8 @@ async def test_what_we_have_not_signed_is_nothing(resources: Resources) -> None:
     forged = [
         jwt.encode({"alg": "ES256", "kid": public["kid"]}, claims, foreign, algorithms=["ES256"]),
         jwt.encode({"alg": "HS256", "kid": public["kid"]}, claims, secret, algorithms=["HS256"]),
+        ".".join([_header({"alg": "none"}), *token.split(".")[1:2], ""]),
+        *(".".join([_header(header), *token.split(".")[1:]]) for header in STRANGE),
         ".".join([*token.split(".")[:2], ""]),
         "",
         "a.b.c",

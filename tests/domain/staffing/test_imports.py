@@ -13,6 +13,7 @@ from domain.people.callers import COMMAND_LINE
 from domain.staffing.layouts import PeopleKind, template_of
 from domain.tenants.service import create_tenant
 from tests.api.graphql.seed import add_group, add_membership, add_school, add_user
+from tests.api.graphql.signed_in import add_session
 from tests.domain.staffing.files import ADMINS, SCHOOLS_OF, STAFF, Office, counts, said, sheet
 
 pytestmark = pytest.mark.anyio
@@ -200,12 +201,7 @@ async def test_who_was_archived_comes_back_as_the_same_person(office: Office) ->
     school = await office.see.fetchval("SELECT id FROM schools WHERE number = '0410'")
     group = await add_group(office.see, office.tenant_id, school)
     await add_membership(office.see, office.tenant_id, kim[0], group, role="STAFF", origin="IMPORT")
-    await office.see.execute(
-        "INSERT INTO sessions (tenant_id, user_id, token_hash, method, last_seen_at)"
-        " VALUES ($1, $2, 'x', 'PASSWORD', now())",
-        office.tenant_id,
-        kim[0],
-    )
+    await add_session(office.see, office.tenant_id, "secret", user_id=kim[0])
     await office.apply("\n".join(ADMINS.splitlines()[:2]) + "\n", archive_missing=True)
     assert await office.rows(
         "SELECT u.archived_at IS NULL, m.archived_at IS NULL, s.ended_at IS NULL FROM users u"

@@ -27,8 +27,8 @@ from tests.api.graphql.seed import (
     add_school,
     add_tenant,
     add_user,
-    insert,
 )
+from tests.api.graphql.signed_in import add_session
 from tests.builders import small_district
 from tests.domain.sync.stories import new_story
 
@@ -151,10 +151,7 @@ async def test_sessions_of_those_who_may_not_any_more_end(
 ) -> None:
     staying, leaving, other = [await add_user(superuser, tenant_id) for _ in range(3)]
     for number, user_id in enumerate((staying, leaving, other)):
-        await insert(
-            superuser, "sessions", tenant_id=tenant_id, user_id=user_id,
-            token_hash=bytes([number]), method="PASSWORD", last_seen_at=utc_now(),
-        )  # fmt: skip
+        await add_session(superuser, tenant_id, f"secret-{number}", user_id=user_id)
     await put(resources, tenant_id, Whose(user_ids=[staying]), True)
     await put(resources, tenant_id, Whose(user_ids=[leaving]), False)
     open_ones = await superuser.fetch("SELECT user_id FROM sessions WHERE ended_at IS NULL")
