@@ -34,6 +34,12 @@ check: $(INSTALLED) ## Check format, style, types and walls between the packages
 	@echo "lint-imports" && $(BIN)/lint-imports --no-logo --no-cache
 	@echo "ast-grep" && $(BIN)/ast-grep scan --error
 
+fuzz: $(INSTALLED) ## Ask the API what no client asks, for half an hour
+	@$(BIN)/pytest -q -n 2 --hypothesis-profile=fuzz tests/fuzz
+
+browser: $(INSTALLED) ## Sign in with a real Chromium, which has to be installed
+	@$(BIN)/python -m tests.browser_chromium
+
 audit: $(INSTALLED) ## Look for known vulnerabilities in what requirements.lock lists
 	@$(BIN)/python -m tests.audit
 
@@ -44,6 +50,7 @@ docs: $(INSTALLED) ## Write the pages of docs/ that are made from tables anew
 	@$(BIN)/python -m domain.validation.page > docs/validation.md
 	@$(BIN)/python -m domain.roster.page > docs/ownership.md
 	@$(BIN)/python -m domain.privacy.page > docs/privacy.md
+	@$(BIN)/python -m api.matrix_page > docs/permissions.md
 
 schema: $(INSTALLED) ## Write the published GraphQL schema anew
 	@$(BIN)/python -m api.graphql.schema > api/graphql/schema.graphql

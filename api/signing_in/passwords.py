@@ -168,7 +168,13 @@ async def use_link(site: Site, request: Request) -> Response:
     if password != form.get("again"):
         return _new_password("The two passwords are not the same.")
     try:
-        await set_password(site.resources.database, found, password, now=utc_now())
+        await set_password(
+            site.resources.database,
+            found,
+            password,
+            now=utc_now(),
+            throttle=site.resources.throttle,
+        )
     except InvalidInput as wrong:
         return _new_password(str(wrong))
     except Conflict:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from api.app import create_app
 from api.signing_in.site import SignInSettings
+from api.web_settings import WebSettings
 from domain.queue import ArqQueue
 from domain.resources import Resources
 
@@ -21,8 +22,10 @@ class UnreachableQueue:
         return False
 
 
-async def get(resources: Resources, path: str) -> httpx2.Response:
-    transport = httpx2.ASGITransport(create_app(resources, SignInSettings()))
+async def get(
+    resources: Resources, path: str, settings: SignInSettings | None = None
+) -> httpx2.Response:
+    transport = httpx2.ASGITransport(create_app(resources, settings or SignInSettings()))
     async with httpx2.AsyncClient(transport=transport, base_url="http://homerow.test") as http:
         return await http.get(path)
 
@@ -69,5 +72,6 @@ async def test_every_answer_has_security_headers(resources: Resources) -> None:
 
 
 async def test_a_developers_machine_is_not_bound_to_https(resources: Resources) -> None:
-    response = await get(resources, "/healthz", Environment.LOCAL)
+    local = SignInSettings(WebSettings(is_local=True))
+    response = await get(resources, "/healthz", local)
     assert "strict-transport-security" not in response.headers

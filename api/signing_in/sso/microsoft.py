@@ -1,5 +1,8 @@
 """Microsoft: work and school accounts of any tenant; who they are is in the id_token."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from api.signing_in.site import Client
 from api.signing_in.sso.failures import Fault, ProviderFailed
 from api.signing_in.sso.id_tokens import text_of
@@ -31,5 +34,16 @@ async def _identify(talk: Conversation) -> Assertion:
         SignInMethodName.MICROSOFT,
         key=tid,
         subject=f"{tid}/{oid}",
-        address=text_of(talk.claims, "preferred_username") or None,
+        address=_address(talk.claims, tid),
     )
+
+
+def _address(claims: Mapping[str, Any], tid: str) -> str | None:
+    """None for guests: their tenant of the moment does not vouch for what they are called at home.
+
+    `idp` is there where somebody else than the issuer has signed the person in.
+    """
+    own = {text_of(claims, "iss"), f"https://sts.windows.net/{tid}/"}
+    address = text_of(claims, "preferred_username")
+    is_guest = ("idp" in claims and claims["idp"] not in own) or "#EXT#" in address.upper()
+    return None if is_guest else address or None

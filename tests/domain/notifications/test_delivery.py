@@ -120,10 +120,15 @@ async def test_what_is_undone_is_not_mailed(
     resources: Resources, worker_resources: Resources, superuser: asyncpg.Connection
 ) -> None:
     tenant_id = await add_tenant(superuser, "alpha")
-    async with resources.database.transaction(tenant_id) as session:
-        put_mail(session, tenant_id=tenant_id, mail=MAIL)
-        await session.flush()
-        await session.rollback()
+
+    async def write_and_fail() -> None:
+        async with resources.database.transaction(tenant_id) as session:
+            put_mail(session, tenant_id=tenant_id, mail=MAIL)
+            await session.flush()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await write_and_fail()
     assert await deliver(worker_resources.database, Post(Carrier(), SENDER)) == 0
 
 

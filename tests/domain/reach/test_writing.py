@@ -1,5 +1,8 @@
 """Nobody writes beyond their reach, whatever a statement forgets, and within it they do."""
 
+from contextlib import suppress
+from typing import Any
+
 import asyncpg
 import pytest
 from sqlalchemy import CursorResult, Executable, Table, insert, text
@@ -22,19 +25,24 @@ def is_refused(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) == "42501"
 
 
+class Undone(Exception):
+    """Ends a savepoint as if nothing had happened."""
+
+
 async def attempt(session: AsyncSession, statement: Executable) -> int | None:
     """How many rows it is about, with nothing done; None: it is refused."""
-    savepoint = await session.begin_nested()
-    try:
-        done = await session.execute(statement)
-    except IntegrityError:
-        return 1  # policies are asked before the constraints
-    except DBAPIError as error:
-        if not is_refused(error):
-            raise
-        return None
-    finally:
-        await savepoint.rollback()
+    done: Any = None
+    with suppress(Undone):
+        try:
+            async with session.begin_nested():
+                done = await session.execute(statement)
+                raise Undone
+        except IntegrityError:
+            return 1  # policies are asked before the constraints
+        except DBAPIError as error:
+            if not is_refused(error):
+                raise
+            return None
     assert isinstance(done, CursorResult)
     return done.rowcount
 

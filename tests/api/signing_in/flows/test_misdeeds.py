@@ -190,7 +190,6 @@ async def test_a_failed_sign_in_does_not_touch_the_session_that_there_is(
     assert [is_open for _, _, is_open in await sessions(superuser)] == [True]
 
 
-@pytest.mark.xfail(reason="Guests of a Microsoft tenant are not told from its own people.")
 @pytest.mark.parametrize(
     ("compares", "address"),
     [("ADDRESS", f"mia@{DOMAIN}"), ("LOCAL_PART", "mia@mallory.example")],
