@@ -94,6 +94,12 @@ async def _work(
             act(task)
 
     task = work(
-        WatchedDatabase(database.engine, database.queue, database.url, database.role, count_down)
+        WatchedDatabase(
+            database.engine,
+            database.queue,
+            database.url,
+            database.role,
+            on_statement=count_down,
+        )
     )
     await task
