@@ -112,6 +112,13 @@ class Throttle:
             raise ThrottleUnavailable from error
         return bool(is_counted)
 
+    async def give_back(self, key: str, events: int) -> None:
+        """Count the latest so many events no more: they were none of those to be limited."""
+        try:
+            await self._redis.rpop(_hashed(key), events)
+        except (RedisError, OSError) as error:
+            raise ThrottleUnavailable from error
+
     async def forget(self, key: str) -> None:
         """What was counted and taken under the key: the attempt succeeded."""
         try:

@@ -128,6 +128,20 @@ async def test_an_address_that_has_no_tries_left_locks_nobody_out(
     assert await reason_of(resources, alpha) is None
 
 
+async def test_who_gets_in_uses_up_none_of_the_tries_of_an_address(
+    resources: Resources, alpha: District, ada: UUID
+) -> None:
+    address = f"address {new_id()}"
+    for _ in range(TRIES_BY_ADDRESS - 1):
+        assert await resources.throttle.count(f"password {address}", TRIES_BY_ADDRESS, 60)
+    assert [await reason_of(resources, alpha, address=address) for _ in range(3)] == [None] * 3
+    wrong = [
+        await reason_of(resources, alpha, address=address, password="no")  # noqa: S106
+        for _ in range(2)
+    ]
+    assert wrong == [RefusalReason.WRONG_PASSWORD, RefusalReason.LOCKED_OUT]
+
+
 async def test_a_new_password_opens_what_was_locked(
     resources: Resources, alpha: District, ada: UUID
 ) -> None:
