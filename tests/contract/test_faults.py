@@ -1,4 +1,8 @@
-"""Each fault at each collection: the night ends as declared, and nothing stored is touched."""
+"""Each fault at each collection: the night ends as declared, and nothing stored is touched.
+
+`make soak` tries them all. `make test` tries each fault at every third collection, each time
+beginning with another one.
+"""
 
 import json
 from collections.abc import AsyncGenerator, Iterable, Sequence
@@ -8,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from hypothesis import settings
 
 from domain.sync.models import SyncRun, SyncRunState
 from tests.contract.conftest import Connect
@@ -34,6 +39,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 SMALL: Final = 3
 """Rows of a page: every collection of the district has more than that."""
 LARGE: Final = 100
+IS_SOAK: Final = settings.get_current_profile_name() == "soak"
 UNTOUCHED: Final = {"created": 0, "updated": 0, "archived": 0, "restored": 0}
 
 
@@ -89,6 +95,10 @@ class Nights:
         return HELD if codes == {"HOLD_TYPE_EMPTY"} else f"held for {codes}"
 
 
+def some_of(cells: list[tuple[str, str]], number: int) -> list[tuple[str, str]]:
+    return cells if IS_SOAK else cells[number % 3 :: 3] or cells[:1]
+
+
 @asynccontextmanager
 async def nights_of(
     tenant_of: Connect, folder: Path, provider: str, *, page: int
@@ -133,8 +143,8 @@ async def test_every_fault_at_every_collection_ends_as_it_should(
     wanted: dict[str, str] = {}
     found: dict[str, str] = {}
     async with nights_of(tenant_of, tmp_path / "district", provider, page=page) as nights:
-        for fault in faults:
-            for collection, outcome in fault.cells(provider):
+        for number, fault in enumerate(faults):
+            for collection, outcome in some_of(list(fault.cells(provider)), number):
                 cell = f"{fault.name} at {collection}"
                 wanted[cell] = str(outcome)
                 found[cell] = await nights.night(fault, [collection])

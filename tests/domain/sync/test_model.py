@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 IS_SOAK = settings.get_current_profile_name() == "soak"
 SETTINGS = settings(
-    max_examples=400 if IS_SOAK else 20,
+    max_examples=400 if IS_SOAK else 12,
     derandomize=not IS_SOAK,
     database=None,
     deadline=None,

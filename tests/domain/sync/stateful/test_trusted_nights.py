@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 IS_SOAK = settings.get_current_profile_name() == "soak"
 SETTINGS = settings(
-    max_examples=2000 if IS_SOAK else 12,
+    max_examples=2000 if IS_SOAK else 7,
     derandomize=not IS_SOAK,
     database=None,
     deadline=None,
