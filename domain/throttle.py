@@ -2,7 +2,8 @@
 
 import hashlib
 import math
-from typing import NamedTuple
+from collections.abc import Awaitable
+from typing import Any, NamedTuple, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -115,7 +116,7 @@ class Throttle:
     async def give_back(self, key: str, events: int) -> None:
         """Count the latest so many events no more: they were none of those to be limited."""
         try:
-            await self._redis.rpop(_hashed(key), events)
+            await cast(Awaitable[Any], self._redis.rpop(_hashed(key), events))
         except (RedisError, OSError) as error:
             raise ThrottleUnavailable from error
 
