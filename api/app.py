@@ -8,10 +8,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from api.cors import Cors
 from api.exports import export_routes
+from api.graphql.sockets import Sockets
 from api.graphql.view import GraphQLView
 from api.hosts import OwnHost
 from api.security_headers import SecurityHeaders
@@ -39,6 +40,7 @@ def create_app(resources: Resources, settings: SignInSettings) -> Starlette:
     return Starlette(
         routes=[
             Route("/graphql", view.respond, methods=["GET", "POST"]),
+            WebSocketRoute("/graphql", Sockets(view.engine).serve),
             *export_routes(resources.database),
             upload_route(resources.database),
             *training_routes(resources.database),

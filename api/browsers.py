@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from api.web_settings import origin_of
 
@@ -11,7 +11,7 @@ CSRF_HEADER: Final = "X-Homerow-Csrf"
 """Any text in it will do: no form of another site can send a header of its own."""
 
 
-def read_cookie(request: Request, name: str) -> str | None:
+def read_cookie(request: HTTPConnection, name: str) -> str | None:
     """None as well where there are two of the name: then somebody else has set one of them."""
     given = [
         value.strip()
@@ -31,4 +31,10 @@ def is_of_same_origin(request: Request, public_origin: str | None) -> bool:
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site == "same-origin"
-    return request.headers.get("origin") == (public_origin or origin_of(str(request.base_url)))
+    return request.headers.get("origin") == own_origin(request, public_origin)
+
+
+def own_origin(connection: HTTPConnection, public_origin: str | None) -> str | None:
+    """Without a public origin: where the connection has come to."""
+    scheme = {"ws": "http", "wss": "https"}.get(connection.url.scheme, connection.url.scheme)
+    return public_origin or origin_of(str(connection.base_url.replace(scheme=scheme)))

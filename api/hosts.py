@@ -13,7 +13,7 @@ ANY_HOST = frozenset({"/healthz", "/readyz"})
 
 
 class OwnHost:
-    """Whatever is sent to another host is answered with 421."""
+    """Whatever is sent to another host is answered with 421, and a handshake with 403."""
 
     def __init__(self, app: ASGIApp, *, public_url: str) -> None:
         parts = urlsplit(public_url)
@@ -21,8 +21,12 @@ class OwnHost:
         self._hosts = {host_of(parts), f"{host_of(parts)}:{DEFAULT_PORTS.get(parts.scheme)}"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in ANY_HOST or self._is_ours(scope):
+        is_asked = scope["type"] in {"http", "websocket"} and scope["path"] not in ANY_HOST
+        if not is_asked or self._is_ours(scope):
             await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            # Before a handshake is accepted, a server answers this with 403.
+            await send({"type": "websocket.close"})
         else:
             refusal = PlainTextResponse("This host is not served here.", 421)
             await refusal(scope, receive, send)

@@ -100,6 +100,7 @@ _ROOTS: Final[Mapping[str, Rule]] = {
     **_of("Mutation", CHOOSES, "defaultGroupSet defaultSchoolSet"),
     **_of("Mutation", TEACHES, "trainingSettingsSet trainingSettingsReset"),
     "Mutation.trainingSettingsSetBulk": TEACHES,
+    "Subscription.syncRunProgress": READS_RUNS,
 }
 _SIGNING_IN: Final[Mapping[str, Rule]] = {
     **_of("Viewer", EVERYBODY, "name roles isOperator scopes actor session sessions"),

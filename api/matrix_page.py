@@ -42,7 +42,7 @@ _COLUMNS: Final[Mapping[CallerRole, str]] = {
     CallerRole.STAFF: "staff",
     CallerRole.STUDENT: "student",
 }
-_TITLES: Final = ("Query", "Mutation", "Viewer", "Tenant", "SyncRun")
+_TITLES: Final = ("Query", "Mutation", "Subscription", "Viewer", "Tenant", "SyncRun")
 _ELSEWHERE: Final = "Elsewhere in the schema"
 _DOORS: Final = "HTTP beside GraphQL"
 

@@ -10,8 +10,10 @@ from contextlib import AbstractAsyncContextManager, suppress
 
 import uvicorn
 import uvloop
+from starlette.types import ASGIApp
 
 from api.app import create_app
+from api.graphql.socket_talk import MAX_MESSAGE
 from api.signals import stop_on_signals
 from api.signing_in.site import SignInSettings
 from domain.collector import calm_collector
@@ -37,20 +39,28 @@ def serve(
         runner.run(_serve(opening, listener, settings))
 
 
+def config_of(app: ASGIApp) -> uvicorn.Config:
+    """Messages are not compressed: what takes little room would take much here."""
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE,
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
 async def _serve(
     opening: AbstractAsyncContextManager[Resources],
     listener: socket.socket,
     settings: Settings,
 ) -> None:
     async with opening as resources:
-        config = uvicorn.Config(
-            create_app(resources, SignInSettings.of(settings)),
-            http="httptools",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
+        config = config_of(create_app(resources, SignInSettings.of(settings)))
         await uvicorn.Server(config).serve(sockets=[listener])
 
 

@@ -4,6 +4,7 @@ A job is only a wake-up. What must happen is a row; see domain.sync.service.
 """
 
 from typing import NamedTuple, Protocol
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,6 +16,10 @@ class Job(NamedTuple):
 class JobQueue(Protocol):
     async def put(self, job: Job) -> None:
         """Best effort: a queue that is away must not fail the caller; the cron finds the row."""
+        ...
+
+    def announce(self, run_id: UUID) -> None:
+        """Best effort, and in passing: whoever follows the run shall look at its row."""
         ...
 
 

@@ -1,9 +1,12 @@
 """The job queue on Redis: the only module beside worker/ that knows arq."""
 
+import asyncio
 import json
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import structlog
 from arq.connections import ArqRedis, RedisSettings, create_pool
@@ -11,6 +14,9 @@ from redis.exceptions import RedisError
 from typing_extensions import override
 
 from domain.jobs import Job, JobQueue
+from domain.news import channel_of
+
+_CLOSING_SECONDS = 1
 
 log = structlog.get_logger()
 
@@ -32,6 +38,7 @@ def encode_job(job: dict[str, Any]) -> bytes:
 @dataclass(frozen=True, slots=True)
 class ArqQueue(JobQueue):
     redis: ArqRedis
+    _telling: "set[asyncio.Task[None]]" = field(default_factory=set)
 
     @classmethod
     async def connect(cls, url: str) -> Self:
@@ -48,6 +55,17 @@ class ArqQueue(JobQueue):
         except (RedisError, OSError) as error:
             log.warning("queue_unreachable", job=job.name, error=type(error).__name__)
 
+    @override
+    def announce(self, run_id: UUID) -> None:
+        task = asyncio.create_task(self._publish(run_id))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _publish(self, run_id: UUID) -> None:
+        """Nobody is told that it failed: who follows a run looks at its row by and by anyway."""
+        with suppress(RedisError, OSError):
+            await self.redis.publish(channel_of(run_id), "")
+
     async def is_reachable(self) -> bool:
         try:
             return bool(await self.redis.ping())
@@ -55,4 +73,6 @@ class ArqQueue(JobQueue):
             return False
 
     async def close(self) -> None:
+        if self._telling:
+            await asyncio.wait(self._telling, timeout=_CLOSING_SECONDS)
         await self.redis.aclose()

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from domain.database import Database, DatabaseRole, create_engine
+from domain.news import News
 from domain.one_time import OneTime
 from domain.providers import open_source
 from domain.providers.hosts import Hosts
 from domain.queue import ArqQueue
 from domain.roster.source import SourceOpener
 from domain.secrets import KeyRing
+from domain.tally import Tally
 from domain.throttle import Throttle, open_redis
 
 
@@ -23,6 +25,8 @@ class Resources:
     redis_url: str
     throttle: Throttle
     one_time: OneTime
+    tally: Tally
+    news: News
     open_source: SourceOpener
     hosts: Hosts
 
@@ -34,6 +38,7 @@ async def open_resources(
     queue = await ArqQueue.connect(redis_url)
     engine = create_engine(database_url, role)
     redis = open_redis(redis_url)
+    news = News(redis)
     try:
         yield Resources(
             database=Database(engine=engine, queue=queue, url=database_url, role=role),
@@ -42,10 +47,13 @@ async def open_resources(
             redis_url=redis_url,
             throttle=Throttle(redis),
             one_time=OneTime(redis),
+            tally=Tally(redis),
+            news=news,
             open_source=partial(open_source, hosts=hosts),
             hosts=hosts,
         )
     finally:
         await engine.dispose()
+        await news.close()
         await redis.aclose()
         await queue.close()

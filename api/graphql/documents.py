@@ -44,6 +44,10 @@ class Document:
         operation = get_operation_ast(self.node, operation_name)
         return operation is not None and operation.operation is OperationType.QUERY
 
+    def is_subscription(self, operation_name: str | None) -> bool:
+        operation = get_operation_ast(self.node, operation_name)
+        return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+
     def check_cost(self, operation_name: str | None, variables: Mapping[str, Any]) -> int:
         """The cost. Raises Refused where it is too high."""
         cost = self._cost(operation_name, variables)

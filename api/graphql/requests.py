@@ -1,6 +1,7 @@
 """The HTTP side of a request: who asks, what is in the body, in which form the answer goes."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -13,13 +14,14 @@ from domain.clock import utc_now
 from domain.database import Database
 from domain.people import sessions
 from domain.people.callers import Caller
-from domain.people.credentials import find_caller
+from domain.people.credentials import find_caller, look_again
 
 MAX_BODY = 1024 * 1024
 """As much as the largest batch of results takes; see progressRecord."""
 BODY_SECONDS = 10
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
+EVENT_STREAM = "text/event-stream"
 
 
 class Operation(NamedTuple):
@@ -35,7 +37,7 @@ async def authenticate(request: Request, database: Database) -> Caller:
 
     A missing, unknown, expired and revoked token get the same answer.
     """
-    return await _know(_bearer(request), database)
+    return await know(bearer_of(request.headers), database)
 
 
 async def authenticate_browser(
@@ -45,7 +47,12 @@ async def authenticate_browser(
 
     With a token beside it the cookie is ignored. Raises Refused.
     """
-    secret = _bearer(request)
+    return await know(browser_secret(request, public_origin=public_origin), database)
+
+
+def browser_secret(request: Request, *, public_origin: str | None) -> str | None:
+    """The token, or that of the cookie. Raises Refused."""
+    secret = bearer_of(request.headers)
     if "authorization" not in request.headers:
         secret = read_cookie(request, SESSION_COOKIE)
         # An API token has no business in a browser: the cookie is a session's alone.
@@ -59,16 +66,18 @@ async def authenticate_browser(
                 "A request with a cookie comes from a page of this site, with the header"
                 f" {CSRF_HEADER}.",
             )
-    return await _know(secret, database)
+    return secret
 
 
-def _bearer(request: Request) -> str | None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+def bearer_of(headers: Mapping[str, str]) -> str | None:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-async def _know(secret: str | None, database: Database) -> Caller:
-    caller = await find_caller(database, secret, now=utc_now()) if secret else None
+async def know(secret: str | None, database: Database, *, is_again: bool = False) -> Caller:
+    """Whose it is; `is_again`: that they listen on counts as no use. Raises Refused."""
+    find = look_again if is_again else find_caller
+    caller = await find(database, secret, now=utc_now()) if secret else None
     if caller is None:
         raise Refused(
             401,
@@ -80,14 +89,15 @@ async def _know(secret: str | None, database: Database) -> Caller:
 
 
 class AnswerForm(NamedTuple):
-    """`is_older`: the caller names application/json only.
+    """`is_older`: the caller names application/json only; `is_stream`: a stream of events will do.
 
-    By its convention every status but 200 is a failure of the transport: a wrong document is
+    By the older convention every status but 200 is a failure of the transport: a wrong document is
     answered with 200.
     """
 
     media_type: str
     is_older: bool
+    is_stream: bool
 
 
 def answer_form(request: Request) -> AnswerForm:
@@ -97,6 +107,7 @@ def answer_form(request: Request) -> AnswerForm:
     return AnswerForm(
         media_type=f"{GRAPHQL_JSON if is_newer else JSON}; charset=utf-8",
         is_older=JSON in names and not is_newer,
+        is_stream=EVENT_STREAM in names,
     )
 
 
@@ -138,6 +149,11 @@ def _read_json(body: bytes) -> Operation:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise Refused(400, ErrorCode.BAD_REQUEST, "The body is not JSON.") from None
+    return operation_of(content)
+
+
+def operation_of(content: Any) -> Operation:
+    """From what a body, or a message, has in it. Raises Refused."""
     match content:
         case {"query": str() as query}:
             variables, name = content.get("variables"), content.get("operationName")

@@ -1,6 +1,7 @@
 """The parts of a sync run: where it is, what it did, why it waits and why it failed."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ import strawberry
 from api.graphql.described import describe
 from domain.integrations.models import SharingSubject
 from domain.roster.records import RecordType
-from domain.sync.models import ACTIVE, SyncRunState
+from domain.sync.progress import RunProgress
 from domain.validation.codes import RULES, Code, Owner
 
 
@@ -79,6 +80,25 @@ class SyncProgress:
     percent: int | None = strawberry.field(
         description="What part of the expected records was read; null where none are expected."
     )
+    rate: float | None = strawberry.field(
+        description="How many records a second are read; once they are, how many were. Null before "
+        "the first ones."
+    )
+    estimated_finish_at: datetime | None = strawberry.field(
+        description="When the run should be over, going by the tenant's last one; null where "
+        "nothing is known of one, where the run lasts longer than that, and once it has ended."
+    )
+
+    @classmethod
+    def of(cls, progress: RunProgress) -> "SyncProgress":
+        return cls(
+            phase=SyncPhase(progress.phase.value) if progress.phase else None,
+            read=progress.read,
+            expected=progress.expected,
+            percent=progress.percent,
+            rate=progress.rate,
+            estimated_finish_at=progress.estimated_finish_at,
+        )
 
 
 _WHOLE: Final = "Null for who sees a part of the tenant."
@@ -168,10 +188,3 @@ class SyncFailure:
             owner=rule.owner if rule else None,
             remedy=rule.remedy if rule else None,
         )
-
-
-def phase_of(state: SyncRunState, phases: Mapping[str, Any]) -> SyncPhase | None:
-    if state in ACTIVE:
-        return SyncPhase(state.value)
-    begun = [phase for phase in SyncPhase if phase.value in phases]
-    return begun[-1] if begun else None

@@ -29,6 +29,7 @@ from api.graphql.role_map import RoleMapMutation
 from api.graphql.rollovers import RolloverMutation
 from api.graphql.roster_edits import RosterEditMutation
 from api.graphql.run_acts import RunActsMutation
+from api.graphql.run_progress import RunProgressSubscription
 from api.graphql.sessions import SessionMutation
 from api.graphql.sharing import SharingMutation
 from api.graphql.sign_in_methods import SignInMethodMutation
@@ -84,8 +85,15 @@ class Mutation(
     pass
 
 
+@strawberry.type(
+    description="What can be followed, by WebSocket (graphql-transport-ws) or server-sent events."
+)
+class Subscription(RunProgressSubscription):
+    pass
+
+
 # Not sorted by strawberry: a sorted schema's enumerations give resolvers texts, not members.
-schema = strawberry.Schema(query=Query, mutation=Mutation)
+schema = strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription)
 core: GraphQLSchema = schema._schema  # noqa: SLF001 - it is executed by graphql-core itself
 
 

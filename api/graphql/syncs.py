@@ -32,7 +32,6 @@ from api.graphql.run_parts import (
     SyncLeftOut,
     SyncPhase,
     SyncProgress,
-    phase_of,
 )
 from api.graphql.run_steps import SyncRunUserInput, SyncStep
 from api.graphql.targets import INPUT, tenant_of
@@ -43,6 +42,7 @@ from domain.errors import DomainError, InvalidInput
 from domain.people.callers import Caller
 from domain.sync import models
 from domain.sync.models import SyncMode, SyncRunState, SyncTrigger
+from domain.sync.progress import RunProgress
 from domain.sync.service import Requested, request_run
 from domain.sync.spans import RunSpan
 from domain.sync.targets import request_user_run
@@ -120,15 +120,13 @@ class SyncRun(Node):
     @classmethod
     @override
     def derive(cls, row: Any) -> Mapping[str, Any]:
-        phase = phase_of(row.state, row.phases)
-        read, expected = row.progress.get("read", 0), row.progress.get("expected", 0)
-        percent = min(100 * read // expected, 100) if expected else None
+        progress = SyncProgress.of(
+            RunProgress.read_from(row.state, row.progress, row.phases, now=utc_now())
+        )
         failure = SyncFailure.of(row.failure_code, row.failure_message or "")
         return {
-            "phase": phase,
-            "progress": SyncProgress(
-                phase=phase, read=read, expected=expected or None, percent=percent
-            ),
+            "phase": progress.phase,
+            "progress": progress,
             "requested_by": Actor.of(row.requested_by),
             "all_counts": row.counts,
             "left_out": SyncLeftOut.list_of(row.left_out),

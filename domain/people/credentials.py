@@ -4,7 +4,7 @@ from datetime import datetime
 
 from domain.database import Database
 from domain.people import sessions
-from domain.people.callers import Caller
+from domain.people.callers import Caller, Found
 from domain.people.sessions import find_session, touch_session
 from domain.people.tokens import find_token, touch_token
 
@@ -14,14 +14,24 @@ async def find_caller(database: Database, secret: str, *, now: datetime) -> Call
 
     That it was used is noted, now and then.
     """
-    find = find_session if secret.startswith(sessions.PREFIX) else find_token
-    async with database.read() as session:
-        found = await find(session, secret, now=now)
+    found = await _find(database, secret, now=now)
     if found is None:
         return None
     if found.is_due:
         await _note_use(database, found.caller, now)
     return found.caller
+
+
+async def look_again(database: Database, secret: str, *, now: datetime) -> Caller | None:
+    """As `find_caller`, for what lasts: that somebody listens does not keep a session alive."""
+    found = await _find(database, secret, now=now)
+    return None if found is None else found.caller
+
+
+async def _find(database: Database, secret: str, *, now: datetime) -> Found | None:
+    find = find_session if secret.startswith(sessions.PREFIX) else find_token
+    async with database.read() as session:
+        return await find(session, secret, now=now)
 
 
 async def _note_use(database: Database, caller: Caller, now: datetime) -> None:

@@ -1,10 +1,12 @@
 """What every phase is given: the run, its staging tables and a connection of its own."""
 
 import json
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -13,6 +15,13 @@ from domain.roster.source import Provider
 from domain.sync.lease import Lease, confirm
 from domain.sync.models import SyncMode, SyncRunState
 from domain.sync.staging import Staging
+
+_TOLD_SECONDS: Final = 0.25
+"""Who follows a run is told of what was read this often at most."""
+
+
+def _nobody(_: UUID) -> None:
+    """Nobody is told."""
 
 
 class RunCancelled(Exception):
@@ -24,7 +33,8 @@ class RunContext:
     """`counts` are kept with the run: {record type: {fetched, created, …: n}}.
 
     `would_hold` are the reasons for which a preflight's plan would wait. `plans` is how many plans
-    turned out stale, `attempts` how many workers have begun the run.
+    turned out stale, `attempts` how many workers have begun the run. `announce` tells who follows
+    the run, after a commit, that there is news of it.
     """
 
     connection: asyncpg.Connection
@@ -38,6 +48,8 @@ class RunContext:
     plans: int = 0
     would_hold: list[dict[str, str | int]] = field(default_factory=list)
     attempts: int = 1
+    announce: Callable[[UUID], None] = _nobody
+    _told_at: float = 0.0
 
     @property
     def tenant_id(self) -> UUID:
@@ -82,6 +94,14 @@ class RunContext:
             yield connection
             await self._move_on(connection, following, started_at)
         self.state = following
+        self.announce(self.run_id)
+
+    def announce_reading(self) -> None:
+        """That more was read: not each time, since nobody reads so fast."""
+        now = time.monotonic()
+        if now - self._told_at >= _TOLD_SECONDS:
+            self._told_at = now
+            self.announce(self.run_id)
 
     async def _move_on(
         self, connection: asyncpg.Connection, following: SyncRunState, started_at: datetime

@@ -5,6 +5,7 @@ While one batch is stored the next one is read: the provider and the database wo
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from domain.sync.models import SyncRunState
 
 BATCH = 20_000
 """Rows for one COPY and one checkpoint: fewer cost round trips, more cost memory."""
+SECONDS = 1.0
+"""A source that is slow is stored as often as that, so that all see how far it is."""
 STALE = timedelta(minutes=30)
 """A fetch that was interrupted is not gone on with after so long: the roster has moved on."""
 MOST_READINGS = 3
@@ -36,7 +39,8 @@ class Progress:
     """What has been read. Stored with each batch as the run's checkpoint.
 
     `modified` is the latest time of change of each type, in the provider's words. `orders` is
-    kept from one reading of this process to the next.
+    kept from one reading of this process to the next; `began` is when this process began to read,
+    and how much there was then.
     """
 
     fingerprint: str
@@ -47,10 +51,18 @@ class Progress:
     ended: list[str] = field(default_factory=list)
     modified: dict[str, str] = field(default_factory=dict)
     orders: Orders = field(default_factory=dict)
+    began: tuple[float, int] = (0.0, 0)
 
     @property
     def total(self) -> int:
         return sum(self.read.values())
+
+    @property
+    def rate(self) -> float:
+        """Records per second, as long as this process has read."""
+        began_at, read_before = self.began
+        seconds = max(time.monotonic() - began_at, 0.001)
+        return round((self.total - read_before) / seconds, 1)
 
 
 async def fetch(context: RunContext, source: RosterSource, version: str = "") -> None:
@@ -87,6 +99,7 @@ async def _read(
     """Every page, each batch stored while the next one is read."""
     progress = await _resume_or_begin(context, source, version)
     progress.orders = orders
+    progress.began = (time.monotonic(), progress.total)
     storing: asyncio.Task[None] | None = None
     try:
         async with aclosing(_batches(source.pages(progress.at))) as batches:
@@ -118,6 +131,7 @@ async def _store_batch(context: RunContext, batch: Sequence[Page], progress: Pro
         await connection.execute("SET LOCAL synchronous_commit = off")
         await _stage(context, connection, batch, progress)
         await confirm(connection, context.lease)
+    context.announce_reading()
 
 
 async def _resume_or_begin(context: RunContext, source: RosterSource, version: str) -> Progress:
@@ -142,15 +156,15 @@ async def _resume_or_begin(context: RunContext, source: RosterSource, version: s
 
 
 async def _batches(pages: AsyncIterator[Page]) -> AsyncGenerator[list[Page], None]:
-    """Pages together, up to about BATCH rows."""
+    """Pages together, up to about BATCH rows or SECONDS."""
     batch: list[Page] = []
-    rows = 0
+    rows, began_at = 0, time.monotonic()
     async for page in pages:
         batch.append(page)
         rows += page.read
-        if rows >= BATCH:
+        if rows >= BATCH or time.monotonic() - began_at >= SECONDS:
             yield batch
-            batch, rows = [], 0
+            batch, rows, began_at = [], 0, time.monotonic()
     if batch:
         yield batch
 
@@ -243,7 +257,8 @@ def _as_json(record: Any) -> str | None:
 async def _store(context: RunContext, connection: asyncpg.Connection, progress: Progress) -> None:
     await connection.execute(
         "UPDATE sync_runs SET checkpoint = $3,"
-        " progress = progress || jsonb_build_object('read', $4::bigint)"
+        " progress = progress || jsonb_build_object('read', $4::bigint,"
+        "  'rate', nullif($5::float8, 0), 'at', clock_timestamp())"
         " WHERE tenant_id = $1 AND id = $2",
         context.tenant_id,
         context.run_id,
@@ -259,6 +274,7 @@ async def _store(context: RunContext, connection: asyncpg.Connection, progress: 
             }
         ),
         progress.total,
+        progress.rate,
     )
 
 

@@ -72,7 +72,8 @@ class SyncRun(TenantRow, Base):
     """One attempt to make what is stored equal what the provider shares.
 
     `counts` is {record type: {fetched, created, …: n}}; `phases` is {state: {started_at,
-    seconds}}; `progress` is {read, expected}; `checkpoint` is where a fetch can go on.
+    seconds}}; `progress` is {read, expected, rate, at, usual: {phase: seconds}}, see
+    domain.sync.progress; `checkpoint` is where a fetch can go on.
     `expected` records come from the tenant's last run; `size_class` is the number of digits of
     that, so that workers can take small runs before large ones. `sharing_rules` are those of a
     preview, {subject: values}; None: those that are saved. `left_out` is what the rules left out:

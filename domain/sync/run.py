@@ -71,6 +71,7 @@ async def work(database: Database, open_source: SourceOpener, keys: KeyRing) -> 
     lease = await claim_run(database)
     if lease is None:
         return None
+    database.queue.announce(lease.run_id)
     with structlog.contextvars.bound_contextvars(
         tenant_id=str(lease.tenant_id), run_id=str(lease.run_id)
     ):
@@ -117,7 +118,7 @@ async def _cancel(database: Database, lease: Lease) -> None:
     await end_own_connection(database, lease)
     connection = await database.connect(connection_name(lease.run_id))
     try:
-        await end_cancelled(await _open_context(connection, lease))
+        await end_cancelled(await _open_context(database, connection, lease))
     finally:
         connection.terminate()
 
@@ -126,7 +127,7 @@ async def _execute(database: Database, lease: Lease, sources: Sources) -> None:
     connection = await database.connect(connection_name(lease.run_id))
     try:
         await connection.execute("SET idle_in_transaction_session_timeout = '60s'")
-        context = await _open_context(connection, lease)
+        context = await _open_context(database, connection, lease)
         try:
             if context.attempts > MAX_ATTEMPTS:
                 message = f"{MAX_ATTEMPTS} workers began this run and none ended it."
@@ -151,7 +152,9 @@ async def _execute(database: Database, lease: Lease, sources: Sources) -> None:
         connection.terminate()
 
 
-async def _open_context(connection: asyncpg.Connection, lease: Lease) -> RunContext:
+async def _open_context(
+    database: Database, connection: asyncpg.Connection, lease: Lease
+) -> RunContext:
     async with connection.transaction():
         await connection.execute(
             "SELECT set_config('homerow.tenant_id', $1, true)", str(lease.tenant_id)
@@ -181,6 +184,7 @@ async def _open_context(connection: asyncpg.Connection, lease: Lease) -> RunCont
         integration_id=row["integration_id"],
         counts=json.loads(row["counts"]),
         attempts=row["attempts"],
+        announce=database.queue.announce,
     )
 
 

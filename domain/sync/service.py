@@ -17,6 +17,7 @@ from domain.people.audit import record_act
 from domain.people.callers import Caller
 from domain.roster.source import Provider
 from domain.sync.models import PICKED_MODES, SyncMode, SyncRun, SyncRunState, SyncTrigger
+from domain.sync.progress import usual_seconds
 
 OFFERED_MODES = frozenset({SyncMode.FULL, SyncMode.DELTA, SyncMode.PREFLIGHT}) | PICKED_MODES
 _JUDGES_EXISTING_ACCOUNTS = frozenset({SyncMode.FULL, SyncMode.DELTA, SyncMode.PREFLIGHT})
@@ -91,7 +92,8 @@ async def request_run(  # noqa: PLR0913 - what a run is made of
     if joined is not None:
         enqueue(session, WAKE)
         return Requested(joined, joined=True)
-    expected = 0 if mode in PICKED_MODES else await _last_size(session, tenant_id)
+    last = None if mode in PICKED_MODES else await _last_like(session, tenant_id)
+    expected = int(last.progress["read"]) if last else 0
     run = SyncRun(
         tenant_id=tenant_id,
         integration_id=integration.id,
@@ -101,7 +103,11 @@ async def request_run(  # noqa: PLR0913 - what a run is made of
         requested_by=caller.actor,
         requested_at=now,
         size_class=len(str(expected)),
-        progress={"read": 0, "expected": expected},
+        progress={
+            "read": 0,
+            "expected": expected,
+            "usual": usual_seconds(last.phases) if last else {},
+        },
         approves_run_id=asked.approves_run_id,
         reverts_run_id=asked.reverts_run_id,
         # Without a value the column stays NULL; None would be JSON's null.
@@ -181,14 +187,14 @@ def _takes_approval(run: SyncRun, mode: SyncMode, asked: Asked) -> bool:
     return bool(asked.approves_run_id and run.mode is mode and run.approves_run_id is None)
 
 
-async def _last_size(session: AsyncSession, tenant_id: UUID) -> int:
-    """The records that the tenant's last finished run read; 0 before the first.
+async def _last_like(session: AsyncSession, tenant_id: UUID) -> SyncRun | None:
+    """The tenant's last finished run that read all; None before the first.
 
     A preflight reads as much, but the next run is measured by what was taken over; others read
     little or nothing.
     """
-    progress = await session.scalar(
-        select(SyncRun.progress)
+    run: SyncRun | None = await session.scalar(
+        select(SyncRun)
         .where(
             SyncRun.tenant_id == tenant_id,
             SyncRun.finished_at.is_not(None),
@@ -198,7 +204,7 @@ async def _last_size(session: AsyncSession, tenant_id: UUID) -> int:
         .order_by(SyncRun.id.desc())
         .limit(1)
     )
-    return int(progress["read"]) if progress else 0
+    return run
 
 
 async def get_run(session: AsyncSession, *, tenant_id: UUID, run_id: UUID) -> SyncRun:

@@ -83,7 +83,7 @@ def caller_of(role: CallerRole, scopes: frozenset[Scope] | None = None) -> Calle
 def reached_by(caller: Caller) -> set[str]:
     """The types that somebody gets to see, however long the way there is."""
     reached: set[str] = set()
-    waiting = ["Query", "Mutation"]
+    waiting = ["Query", "Mutation", "Subscription"]
     while waiting:
         name = waiting.pop()
         reached.add(name)

@@ -83,6 +83,7 @@ MUTATIONS = {
 }
 # What tests of their own try with foreign ids: they are of no tenant by themselves.
 INNER = {
+    "Subscription.syncRunProgress",
     "SharingRulesSetInput.previewRunId",
     "OnboardingApproveInput.syncRunId",
     "LicencesSetInput.schoolIds",
