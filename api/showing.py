@@ -1,5 +1,6 @@
 """How the command line shows runs: a progress bar while they last, tables when they have ended."""
 
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
@@ -11,13 +12,16 @@ from api.runs import COUNTED, Report, Show
 from domain.clock import utc_now
 from domain.roster.records import RecordType
 from domain.sync.models import SyncRun
+from domain.sync.progress import RunProgress
+
+LINE_SECONDS = 10.0
 
 
 @contextmanager
 def progress_bar(console: Console) -> Generator[Show]:
-    """Shows phase, records and rate; nothing where nobody watches."""
+    """Shows phase, records, rate and estimate; without a terminal, a plain line now and then."""
     if not console.is_terminal:
-        yield lambda _: None
+        yield lines_of(console)
         return
     columns = (
         TextColumn("{task.description:<12}"),
@@ -29,24 +33,48 @@ def progress_bar(console: Console) -> Generator[Show]:
         task = progress.add_task("Waiting", total=None, said="")
 
         def show(run: SyncRun) -> None:
-            read, expected = run.progress.get("read", 0), run.progress.get("expected", 0)
+            now = RunProgress.of(run, now=utc_now())
             progress.update(
                 task,
-                description=run.state.value.capitalize().replace("_", " "),
-                completed=read,
-                total=max(expected, read) if expected else None,
-                said=_amount(run, read=read, expected=expected),
+                description=_phase(run),
+                completed=now.read,
+                total=max(now.expected, now.read) if now.expected else None,
+                said=amount(now),
             )
 
         yield show
 
 
-def _amount(run: SyncRun, *, read: int, expected: int) -> str:
-    if run.started_at is None:
+def lines_of(console: Console, *, every: float = LINE_SECONDS) -> Show:
+    """A run that is soon over has none."""
+    said_at = time.monotonic()
+
+    def show(run: SyncRun) -> None:
+        nonlocal said_at
+        if run.finished_at is None and time.monotonic() - said_at >= every:
+            said_at = time.monotonic()
+            said = amount(RunProgress.of(run, now=utc_now()))
+            line = f"{_phase(run)}: {said}" if said else _phase(run)
+            console.print(line, soft_wrap=True, highlight=False)
+
+    return show
+
+
+def _phase(run: SyncRun) -> str:
+    return run.state.value.capitalize().replace("_", " ")
+
+
+def amount(progress: RunProgress) -> str:
+    """How much of how much, how fast, and how long it should take yet; nothing before it begins."""
+    if progress.rate is None:
         return ""
-    seconds = ((run.finished_at or utc_now()) - run.started_at).total_seconds()
-    of = f" of {expected:,}" if expected else ""
-    return f"{read:,}{of} records, {read / max(seconds, 0.1):,.0f} per second"
+    of = f" of {progress.expected:,}" if progress.expected else ""
+    said = f"{progress.read:,}{of} records, {progress.rate:,.0f} per second"
+    if progress.estimated_finish_at is None:
+        return said
+    left = max((progress.estimated_finish_at - utc_now()).total_seconds(), 0)
+    minutes, seconds = divmod(round(left), 60)
+    return f"{said}, about {f'{minutes} min' if minutes else f'{seconds} s'} left"
 
 
 def counts_table(reports: Mapping[str, Report]) -> Table:

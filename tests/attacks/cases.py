@@ -78,7 +78,5 @@ CASES: Final[Mapping[str, str]] = {
     "H6": "a Valkey that forgot everything",
 }
 
-NOT_YET: Final[Mapping[str, str]] = {
-    "E5": "There are no WebSockets: subscriptions come with their own issue, and their cases too.",
-}
+NOT_YET: Final[Mapping[str, str]] = {}
 """Cases that nothing here is open to, and why."""

@@ -12,7 +12,6 @@ import httpx2
 import uvicorn
 from starlette.types import ASGIApp
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 
 from api.serve import config_of
 
@@ -62,12 +61,9 @@ class Wire:
     async def ended(self) -> int:
         """The code that the server closes it with; what comes before is left unread."""
         async with asyncio.timeout(SECONDS):
-            try:
-                while True:
-                    await self.socket.recv()
-            except ConnectionClosed as closed:
-                assert closed.rcvd is not None
-                return closed.rcvd.code
+            await self.socket.wait_closed()
+        assert self.socket.close_code is not None
+        return self.socket.close_code
 
 
 @asynccontextmanager
