@@ -93,7 +93,7 @@ async def request_run(  # noqa: PLR0913 - what a run is made of
         enqueue(session, WAKE)
         return Requested(joined, joined=True)
     last = None if mode in PICKED_MODES else await _last_like(session, tenant_id)
-    expected = int(last.progress["read"]) if last else 0
+    expected = int(last.progress.get("read", 0)) if last else 0
     run = SyncRun(
         tenant_id=tenant_id,
         integration_id=integration.id,
