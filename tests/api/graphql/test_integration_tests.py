@@ -68,9 +68,9 @@ async def test_it_may_take_longer_than_other_requests(
     worker_resources: Resources,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    view = "api.graphql.view.asyncio.timeout"
+    engine = "api.graphql.engine.asyncio.timeout"
     timeout = asyncio.timeout
-    monkeypatch.setattr(view, lambda seconds: timeout(0.3 if seconds == 10 else seconds))
+    monkeypatch.setattr(engine, lambda seconds: timeout(0.3 if seconds == 10 else seconds))
     await add_integration(superuser, world.alpha_id)
     global_id = encode_id("T", world.alpha_id, world.alpha_id)
     asking = asyncio.create_task(world.alpha.run(TEST, id=global_id))
