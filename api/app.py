@@ -15,6 +15,7 @@ from api.exports import export_routes
 from api.graphql.sockets import Sockets
 from api.graphql.view import GraphQLView
 from api.hosts import OwnHost
+from api.request_ids import RequestIds
 from api.security_headers import SecurityHeaders
 from api.signing_in.routes import sign_in_routes
 from api.signing_in.site import SignInSettings, Site
@@ -54,7 +55,7 @@ def create_app(resources: Resources, settings: SignInSettings) -> Starlette:
 
 def _middleware(web: WebSettings) -> list[Middleware]:
     """The outermost first."""
-    around = [Middleware(SecurityHeaders, web=web)]
+    around = [Middleware(RequestIds), Middleware(SecurityHeaders, web=web)]
     if web.public_url and not web.is_local:
         around.append(Middleware(OwnHost, public_url=web.public_url))
     if web.cors_origins:

@@ -190,7 +190,7 @@ def serving(site: Site) -> Generator[Serving]:
     with ExitStack() as stack:
         listener = stack.enter_context(listen(settings.host, settings.port, is_fixed=is_fixed))
         url = url_of(listener)
-        worker = stack.enter_context(worker_process(site))
+        worker = stack.enter_context(worker_process(site, metrics_offset=1))
         api = stack.enter_context(
             child(
                 "api",
@@ -207,10 +207,16 @@ def serving(site: Site) -> Generator[Serving]:
         yield Serving(settings.public_url or url, [worker, api])
 
 
-def worker_process(site: Site, *, has_log: bool = True) -> AbstractContextManager[Child]:
+def worker_process(
+    site: Site, *, has_log: bool = True, metrics_offset: int = 0
+) -> AbstractContextManager[Child]:
+    """`metrics_offset`: its metrics are at a port so far above that of the settings."""
+    environment = site.environment(DatabaseRole.WORKER)
+    if site.settings.metrics_port:
+        environment["HOMEROW_METRICS_PORT"] = str(site.settings.metrics_port + metrics_offset)
     return child(
         "worker",
         ["worker.main"],
-        environment=site.environment(DatabaseRole.WORKER),
+        environment=environment,
         log=site.settings.data_dir / "worker.log" if has_log else None,
     )

@@ -18,6 +18,7 @@ from api.signals import stop_on_signals
 from api.signing_in.site import SignInSettings
 from domain.collector import calm_collector
 from domain.database import DatabaseRole
+from domain.figures import serving_metrics
 from domain.logs import configure_logs
 from domain.providers.hosts import Hosts
 from domain.resources import Resources, open_resources
@@ -61,7 +62,10 @@ async def _serve(
 ) -> None:
     async with opening as resources:
         config = config_of(create_app(resources, SignInSettings.of(settings)))
-        await uvicorn.Server(config).serve(sockets=[listener])
+        with serving_metrics(
+            resources.database, host=settings.metrics_host, port=settings.metrics_port
+        ):
+            await uvicorn.Server(config).serve(sockets=[listener])
 
 
 def main() -> None:

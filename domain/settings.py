@@ -30,6 +30,8 @@ class Settings(BaseSettings):
 
     A run can be undone for `retention_days`: for so long it is kept what it changed. Who has been
     archived for `purge_days` is erased.
+
+    Prometheus finds /metrics at `metrics_host` and `metrics_port`; without a port there are none.
     """
 
     model_config = SettingsConfigDict(env_prefix="HOMEROW_", frozen=True, extra="ignore")
@@ -63,6 +65,8 @@ class Settings(BaseSettings):
     cors_origins: str = ""
     smtp_url: SecretStr | None = None
     mail_from: str = "Homerow <homerow@localhost>"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
     retention_days: int = Field(default=90, ge=1)
     purge_days: int = Field(default=365, ge=1)
 

@@ -11,6 +11,7 @@ from arq.worker import Worker, func
 
 from domain.collector import calm_collector
 from domain.database import DatabaseRole
+from domain.figures import serving_metrics
 from domain.jobs import CHECK, ERRAND, MAIL, WAKE
 from domain.logs import configure_logs
 from domain.notifications.delivery import Post
@@ -122,7 +123,10 @@ async def run(settings: Settings) -> None:
             people_kept=timedelta(days=settings.purge_days),
             post=post,
         )
-        await create_worker(context).async_run()
+        with serving_metrics(
+            resources.database, host=settings.metrics_host, port=settings.metrics_port
+        ):
+            await create_worker(context).async_run()
 
 
 def main() -> None:

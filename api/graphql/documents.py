@@ -5,14 +5,17 @@ of a kilobyte can stand for a billion fields.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from graphql import (
     DocumentNode,
+    FieldNode,
     GraphQLError,
+    InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
+    SelectionSetNode,
     StringValueNode,
     Visitor,
     get_operation_ast,
@@ -47,6 +50,24 @@ class Document:
     def is_subscription(self, operation_name: str | None) -> bool:
         operation = get_operation_ast(self.node, operation_name)
         return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+
+    def described(self, operation_name: str | None) -> tuple[str, str]:
+        """For figures: its kind, and its root field, of which there are but so many."""
+        operation = get_operation_ast(self.node, operation_name)
+        if operation is None:
+            return "none", "none"
+        fields = set(self._root_fields(operation.selection_set))
+        return operation.operation.value, fields.pop() if len(fields) == 1 else "several"
+
+    def _root_fields(self, selected: SelectionSetNode) -> Iterator[str]:
+        for each in selected.selections:
+            match each:
+                case FieldNode():
+                    yield each.name.value
+                case InlineFragmentNode():
+                    yield from self._root_fields(each.selection_set)
+                case _:
+                    yield "several"
 
     def check_cost(self, operation_name: str | None, variables: Mapping[str, Any]) -> int:
         """The cost. Raises Refused where it is too high."""

@@ -1,8 +1,9 @@
 """What executes operations, whatever way they have come by: the same limits for all of them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from inspect import isawaitable
 from typing import Any, NamedTuple, TypeGuard, cast
 
@@ -21,6 +22,7 @@ from api.graphql.schema import core
 from api.graphql.throttling import Throttling
 from api.providers import platform_of
 from api.web_settings import WebSettings
+from domain.metrics import GRAPHQL_SECONDS
 from domain.people.callers import Caller
 from domain.resources import Resources
 
@@ -64,12 +66,16 @@ class Engine:
 
     async def execute(self, asked: Asked, caller: Caller) -> ExecutionResult:
         """A query or a mutation."""
-        async with self.deadline() as deadline:
-            context = self.context(asked, caller, deadline)
-            if asked.document.is_query(asked.operation.name):
-                with suppress(Unusual):
-                    return await _run(QueryExecutor, asked, context)
-            return await _run(Executor, asked, context)
+        with measured(asked) as measure:
+            async with self.deadline() as deadline:
+                context = self.context(asked, caller, deadline)
+                return measure(await self._execute(asked, context))
+
+    async def _execute(self, asked: Asked, context: Context) -> ExecutionResult:
+        if asked.document.is_query(asked.operation.name):
+            with suppress(Unusual):
+                return await _run(QueryExecutor, asked, context)
+        return await _run(Executor, asked, context)
 
     def context(
         self,
@@ -103,6 +109,23 @@ class Engine:
             raise Refused(
                 503, ErrorCode.TIMEOUT, f"This took longer than {self._seconds} seconds."
             ) from None
+
+
+@contextmanager
+def measured(asked: Asked) -> Generator[Callable[[ExecutionResult], ExecutionResult]]:
+    """How long it takes, and how the result that is passed through what is yielded looks."""
+    began, outcome = time.perf_counter(), "failed"
+
+    def measure(result: ExecutionResult) -> ExecutionResult:
+        nonlocal outcome
+        outcome = "errors" if result.errors else "ok"
+        return result
+
+    try:
+        yield measure
+    finally:
+        kind, field = asked.document.described(asked.operation.name)
+        GRAPHQL_SECONDS.labels(kind, field, outcome).observe(time.perf_counter() - began)
 
 
 async def _run(executor: type[Executor], asked: Asked, context: Context) -> ExecutionResult:

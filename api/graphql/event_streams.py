@@ -15,6 +15,7 @@ from starlette.responses import StreamingResponse
 from api.graphql.engine import Asked, Engine
 from api.graphql.following import errors_of, follow
 from api.graphql.requests import EVENT_STREAM
+from api.request_ids import HEADER
 
 SILENCE_SECONDS: Final = 12.0
 """What stands between us and the caller may end a connection on which nothing is said."""
@@ -27,7 +28,7 @@ class EventStream(StreamingResponse):
         super().__init__(
             _events(engine, secret, asked),
             media_type=f"{EVENT_STREAM}; charset=utf-8",
-            headers={"X-Request-Id": asked.request_id, "X-Accel-Buffering": "no"},
+            headers={HEADER: asked.request_id, "X-Accel-Buffering": "no"},
         )
 
 

@@ -15,12 +15,13 @@ from graphql import (
     execute_subscription_event,
 )
 
-from api.graphql.engine import Asked, Engine, is_awaitable
+from api.graphql.engine import Asked, Engine, is_awaitable, measured
 from api.graphql.errors import ErrorCode, Refused, present
 from api.graphql.executing import Executor
 from api.graphql.listening import Listener
 from api.graphql.requests import know
 from api.graphql.schema import core
+from domain.metrics import GRAPHQL_REFUSED, counted_open
 from domain.people.callers import Caller
 from domain.tally import Place, TooMany
 
@@ -56,7 +57,8 @@ async def place_of(
     key = f"{kind} {caller.tenant_id} {caller.actor}"
     try:
         async with engine.resources.tally.place(key, limit) as place:
-            yield place
+            with counted_open(kind):
+                yield place
     except TooMany:
         raise Refused(
             429, ErrorCode.THROTTLED, f"There are {limit} {kind} open already: end one of them."
@@ -76,10 +78,11 @@ async def _events(engine: Engine, asked: Asked, listener: Listener) -> AsyncGene
 
 async def _answer(engine: Engine, asked: Asked, listener: Listener, event: Any) -> dict[str, Any]:
     """Executed as who listens is by now."""
-    async with engine.deadline() as deadline:
-        context = engine.context(asked, listener.caller, deadline)
-        pending = execute_subscription_event(_executor(asked, context, event))
-        result = await pending if isawaitable(pending) else pending
+    with measured(asked) as measure:
+        async with engine.deadline() as deadline:
+            context = engine.context(asked, listener.caller, deadline)
+            pending = execute_subscription_event(_executor(asked, context, event))
+            result = measure(await pending if isawaitable(pending) else pending)
     if not result.errors:
         return {"data": result.data}
     return {"data": result.data, "errors": present(result.errors, request_id=asked.request_id)}
@@ -105,6 +108,7 @@ def _executor(asked: Asked, context: Any, event: Any = None) -> Executor:
 def errors_of(error: Exception, request_id: str) -> list[GraphQLFormattedError]:
     """What is said of what ended a subscription; nothing of what nobody expected."""
     if isinstance(error, Refused):
+        GRAPHQL_REFUSED.labels(error.code.value).inc()
         return error.present(request_id)
     told = error if isinstance(error, GraphQLError) else GraphQLError("", original_error=error)
     return present([told], request_id=request_id)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from structlog.contextvars import bind_contextvars
 
 from api.graphql.engine import Asked, Engine
 from api.graphql.errors import ErrorCode, Refused, log_failure
@@ -158,6 +159,7 @@ class Talk:
     async def _follow(self, name: str, payload: dict[str, Any]) -> None:
         """One subscription, to its end. What the caller has ended is not spoken of any more."""
         request_id = str(new_id())
+        bind_contextvars(request_id=request_id)
         try:
             asked = self._engine.prepare(
                 operation_of(payload), public_url=self._public_url, request_id=request_id

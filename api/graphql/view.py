@@ -22,9 +22,10 @@ from api.graphql.requests import (
     know,
     read_operation,
 )
+from api.request_ids import HEADER, request_id_of
 from api.security_headers import GRAPHIQL_POLICY
 from api.web_settings import WebSettings
-from domain.clock import new_id
+from domain.metrics import GRAPHQL_REFUSED
 from domain.people.callers import Caller
 from domain.resources import Resources
 
@@ -40,13 +41,14 @@ class GraphQLView:
     async def respond(self, request: Request) -> Response:
         if request.method != "POST":
             return self._page(request)
-        request_id, form = str(new_id()), answer_form(request)
+        request_id, form = request_id_of(request.scope), answer_form(request)
         answer: Mapping[str, Any] | Response
-        status, headers = 200, {"X-Request-Id": request_id}
+        status, headers = 200, {HEADER: request_id}
         try:
             answer = await self._answer(request, form, request_id)
         except Refused as refused:
             # Whoever is not known gets the same bytes every time.
+            GRAPHQL_REFUSED.labels(refused.code.value).inc()
             is_known = refused.code is not ErrorCode.UNAUTHENTICATED
             answer = {"errors": refused.present(request_id if is_known else None)}
             is_ok = form.is_older and refused.code in OF_DOCUMENTS

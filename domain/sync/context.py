@@ -11,6 +11,8 @@ from uuid import UUID
 
 import asyncpg
 
+from domain.clock import utc_now
+from domain.metrics import PHASE_SECONDS, RUN_SECONDS, RUNS_ENDED
 from domain.roster.source import Provider
 from domain.sync.lease import Lease, confirm
 from domain.sync.models import SyncMode, SyncRunState
@@ -48,6 +50,7 @@ class RunContext:
     plans: int = 0
     would_hold: list[dict[str, str | int]] = field(default_factory=list)
     attempts: int = 1
+    started_at: datetime = field(default_factory=utc_now)
     announce: Callable[[UUID], None] = _nobody
     _told_at: float = 0.0
 
@@ -93,8 +96,17 @@ class RunContext:
             await allow_nested_loops(connection, None)
             yield connection
             await self._move_on(connection, following, started_at)
+        self._measure(following, started_at)
         self.state = following
         self.announce(self.run_id)
+
+    def _measure(self, following: SyncRunState, phase_began_at: datetime) -> None:
+        now = utc_now()
+        lasted = (now - phase_began_at).total_seconds()
+        PHASE_SECONDS.labels(self.state.value).observe(lasted)
+        if following in FINISHED:
+            RUNS_ENDED.labels(self.mode.value, following.value).inc()
+            RUN_SECONDS.labels(self.mode.value).observe((now - self.started_at).total_seconds())
 
     def announce_reading(self) -> None:
         """That more was read: not each time, since nobody reads so fast."""

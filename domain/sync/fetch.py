@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from domain.metrics import RECORDS_READ
 from domain.roster.records import Record, RecordType
 from domain.roster.source import Checkpoint, Completeness, Page, RosterMoved, RosterSource
 from domain.sync.completeness import Orders, require_all
@@ -131,6 +132,7 @@ async def _store_batch(context: RunContext, batch: Sequence[Page], progress: Pro
         await connection.execute("SET LOCAL synchronous_commit = off")
         await _stage(context, connection, batch, progress)
         await confirm(connection, context.lease)
+    RECORDS_READ.inc(sum(page.read for page in batch))
     context.announce_reading()
 
 

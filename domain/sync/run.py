@@ -167,8 +167,8 @@ async def _open_context(
             lease.run_id,
         )
         row = await connection.fetchrow(
-            "SELECT r.state, r.mode, r.counts, r.attempts, r.integration_id, i.provider"
-            " FROM sync_runs r JOIN integrations i"
+            "SELECT r.state, r.mode, r.counts, r.attempts, r.integration_id,"
+            "  r.started_at, i.provider FROM sync_runs r JOIN integrations i"
             "  ON i.tenant_id = r.tenant_id AND i.id = r.integration_id"
             " WHERE r.tenant_id = $1 AND r.id = $2",
             lease.tenant_id,
@@ -184,6 +184,7 @@ async def _open_context(
         integration_id=row["integration_id"],
         counts=json.loads(row["counts"]),
         attempts=row["attempts"],
+        started_at=row["started_at"],
         announce=database.queue.announce,
     )
 

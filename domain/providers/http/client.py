@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 import httpcore2
 import structlog
 
+from domain.metrics import PROVIDER_CALLS
 from domain.providers.http.address import Address, parse_address, redirected, refused_address
 from domain.providers.http.answer import Answer, BadPayload
 from domain.providers.http.failures import Setback, failure
@@ -208,9 +209,14 @@ class Client:
             {"Host": address.authority, **_OWN_HEADERS, **proof},
             request.content,
         )
-        answer = await exchange(
-            self._pool, call, patience=self._patience, largest_body=self._largest_body
-        )
+        status = "none"
+        try:
+            answer = await exchange(
+                self._pool, call, patience=self._patience, largest_body=self._largest_body
+            )
+            status = str(answer.status)
+        finally:
+            PROVIDER_CALLS.labels(status).inc()
         log.debug(
             "provider_answered",
             host=address.authority,
