@@ -52,9 +52,11 @@ CREATE FUNCTION list_standing() RETURNS TABLE (
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS
 $$ SELECT t.id, t.slug, r.id, r.state::text, r.progress, r.phases, r.requested_at,
      h.run_id, h.created_at, s.next_due_at,
-     EXISTS (SELECT FROM list_due_schedules(now()) d WHERE d.tenant_id = t.id),
+     d.tenant_id IS NOT NULL,
      f.failures, f.code, g.finished_at
    FROM tenants t
+   LEFT JOIN (SELECT DISTINCT l.tenant_id FROM list_due_schedules(now()) l) d
+     ON d.tenant_id = t.id
    LEFT JOIN LATERAL (
      SELECT u.* FROM sync_runs u WHERE u.tenant_id = t.id AND u.finished_at IS NULL
      ORDER BY u.state = 'QUEUED', u.requested_at LIMIT 1) r ON true
