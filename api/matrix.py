@@ -81,6 +81,8 @@ _ROOTS: Final[Mapping[str, Rule]] = {
     **_of("Mutation", ADMINISTERS, "tenantUpdate licencesSet"),
     **_of("Mutation", ADMINISTERS, "onboardingApprove onboardingStepSet expectationsSet"),
     **_of("Mutation", ADMINISTERS, "integrationConfigure integrationTest existingAccountsSet"),
+    **_of("Mutation", ADMINISTERS, "syncScheduleSet integrationPause integrationResume"),
+    "Mutation.onDemandSet": ADMINISTERS,
     **_of("Mutation", ADMINISTERS, "sharingRulesPreview sharingRulesSet roleMapSet"),
     **_of("Mutation", ADMINISTERS, "requirementsSet holdLimitsSet"),
     **_of("Mutation", ADMINISTERS, "validationErrorAccept validationErrorReopen"),

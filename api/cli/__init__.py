@@ -21,6 +21,7 @@ from api.cli import (
     role_maps,
     rollover,
     run_acts,
+    schedule,
     secrets,
     servers,
     sharing,
@@ -50,6 +51,7 @@ app.add_typer(role_maps.commands, name="role-map")
 app.add_typer(onboarding.commands, name="onboarding")
 app.add_typer(run_acts.commands, name="run")
 app.add_typer(holds.commands, name="hold")
+app.add_typer(schedule.commands, name="schedule")
 app.add_typer(rollover.commands, name="rollover")
 app.add_typer(tokens.commands, name="token")
 app.add_typer(operators.commands, name="operator")

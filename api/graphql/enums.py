@@ -3,7 +3,12 @@
 from api.graphql.described import describe
 from domain.errands.models import ErrandKind, ErrandState
 from domain.integrations.existing_accounts import MatchKey
-from domain.integrations.models import ExistingAccounts, IntegrationStatus, SharingSubject
+from domain.integrations.models import (
+    ExistingAccounts,
+    IntegrationStatus,
+    OnDemand,
+    SharingSubject,
+)
 from domain.integrations.provider_settings import OneRosterAuth, OneRosterVersion
 from domain.people.callers import CallerRole, Scope
 from domain.people.models import SignInMethodName
@@ -53,6 +58,13 @@ describe(
     ACTIVE="It syncs by its schedule and on demand.",
     PAUSED="Kept as it is: nothing syncs until it is resumed.",
     DISCONNECTED="Ended; another integration may take its place.",
+)
+describe(
+    OnDemand,
+    "Who may ask for syncs beside the schedule. Operators always may.",
+    NOBODY="Nobody else.",
+    SUPPORT="The product's support.",
+    ADMINISTRATORS="The tenant's administrators and their API tokens as well.",
 )
 describe(
     ExistingAccounts,

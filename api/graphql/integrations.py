@@ -1,7 +1,7 @@
 """Integrations: a tenant's link to its provider, and setting it up. Secrets go in, never out."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, time
+from datetime import datetime
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from api.graphql.provider_settings import (
 )
 from api.graphql.requirements import Requirement, requirements_of_tenants
 from api.graphql.role_map import RoleMapEntry, changes_of_integrations, entries_of
+from api.graphql.schedule_parts import SyncSchedule, schedule_of
 from api.graphql.sharing import SharingRule, rules_of_integrations
 from api.graphql.targets import INPUT, tenant_of
 from domain.clock import utc_now
@@ -32,7 +33,7 @@ from domain.integrations import models
 from domain.integrations.connections import Platform
 from domain.integrations.existing_accounts import MatchKey
 from domain.integrations.hold_limits import list_hold_limits
-from domain.integrations.models import ExistingAccounts, IntegrationStatus
+from domain.integrations.models import ExistingAccounts, IntegrationStatus, OnDemand
 from domain.integrations.service import (
     MOST_ELIGIBLE_VALUES,
     MOST_LEAD_DAYS,
@@ -43,16 +44,6 @@ from domain.integrations.service import (
 from domain.roster.source import Provider
 from domain.tenants.models import Tenant
 from domain.tenants.service import get_tenant
-
-
-@strawberry.type(description="When an integration syncs by itself.")
-class SyncSchedule:
-    local_time: time = strawberry.field(description="The time of day, in the time zone.")
-    every_days: int = strawberry.field(description="Every so many days; 1 is every night.")
-    next_due_at: datetime | None = strawberry.field(
-        description="The next instant at which a run is asked for; null while nothing is due."
-    )
-    time_zone: str = strawberry.field(description="The tenant's IANA time zone.")
 
 
 @strawberry.type(description="Which students may use the product, as the provider's data say.")
@@ -114,6 +105,10 @@ class Integration(Node):
         description="The domains that people's email addresses are of, and those below them; "
         "empty: any will do."
     )
+    on_demand: OnDemand = strawberry.field(description="Who may ask for syncs beside the schedule.")
+    cooldown_minutes: int = strawberry.field(
+        description="How long after a sync that was asked for none of its mode can be asked for."
+    )
     former_provider: Provider | None = strawberry.field(
         description="The provider before the last switch; null where there was none."
     )
@@ -124,14 +119,7 @@ class Integration(Node):
         return {
             "settings": IntegrationSettings.of(row.provider, row.settings),
             "has_credentials": row.has_credentials,
-            "schedule": SyncSchedule(
-                local_time=row.local_time,
-                every_days=row.every_days,
-                next_due_at=row.next_due_at,
-                time_zone=row.time_zone,
-            )
-            if row.local_time is not None
-            else None,
+            "schedule": schedule_of(row.tenant_id, row.id, row),
             "student_emails": row.with_student_email,
             "eligibility": Eligibility(**row.eligibility) if row.eligibility else None,
             "match_keys": [MatchKey(key) for key in row.match_keys],
@@ -180,7 +168,10 @@ class Integration(Node):
                 has_credentials.label("has_credentials"),
                 schedule.local_time,
                 schedule.every_days,
+                schedule.first_on,
+                schedule.spread_minutes,
                 schedule.next_due_at,
+                schedule.time_zone.label("schedule_zone"),
                 Tenant.time_zone,
             )
             .join(Tenant, Tenant.id == row.tenant_id)

@@ -30,6 +30,7 @@ from api.graphql.rollovers import RolloverMutation
 from api.graphql.roster_edits import RosterEditMutation
 from api.graphql.run_acts import RunActsMutation
 from api.graphql.run_progress import RunProgressSubscription
+from api.graphql.schedules import ScheduleMutation
 from api.graphql.sessions import SessionMutation
 from api.graphql.sharing import SharingMutation
 from api.graphql.sign_in_methods import SignInMethodMutation
@@ -53,6 +54,7 @@ class Mutation(
     OnboardingMutation,
     IntegrationMutation,
     IntegrationTestMutation,
+    ScheduleMutation,
     ExistingAccountsMutation,
     SharingMutation,
     RoleMapMutation,

@@ -42,8 +42,9 @@ from domain.errors import DomainError, InvalidInput
 from domain.people.callers import Caller
 from domain.sync import models
 from domain.sync.models import SyncMode, SyncRunState, SyncTrigger
+from domain.sync.on_demand import request_on_demand
 from domain.sync.progress import RunProgress
-from domain.sync.service import Requested, request_run
+from domain.sync.service import Requested
 from domain.sync.spans import RunSpan
 from domain.sync.targets import request_user_run
 from domain.tenants.service import get_tenant
@@ -345,4 +346,4 @@ async def _request(
         return await request_user_run(session, wanted=user.wanted(tenant_id), **asked)
     if input.user is not None:
         raise InvalidInput("user", "Only a run of mode SINGLE_USER is of one person.")
-    return await request_run(session, mode=input.mode, trigger=SyncTrigger.MANUAL, **asked)
+    return await request_on_demand(session, mode=input.mode, **asked)

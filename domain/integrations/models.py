@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, SmallInteger, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -26,6 +26,14 @@ class ExistingAccounts(StrEnum):
     REPLACE = "REPLACE"
     MATCH_USERNAME = "MATCH_USERNAME"
     MATCH_KEYS = "MATCH_KEYS"
+
+
+class OnDemand(StrEnum):
+    """Who may ask for syncs beside the schedule (product.md S2); operators always may."""
+
+    NOBODY = "NOBODY"
+    SUPPORT = "SUPPORT"
+    ADMINISTRATORS = "ADMINISTRATORS"
 
 
 class Integration(TenantRow, Base):
@@ -75,6 +83,10 @@ class Integration(TenantRow, Base):
     approved_basis: Mapped[str | None]
     rostered_at: Mapped[datetime | None]
     former_provider: Mapped[Provider | None] = mapped_column(text_enum(Provider, "former_provider"))
+    on_demand: Mapped[OnDemand] = mapped_column(
+        text_enum(OnDemand, "on_demand"), server_default="ADMINISTRATORS"
+    )
+    cooldown_minutes: Mapped[int] = mapped_column(SmallInteger, server_default=text("10"))
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
@@ -200,15 +212,17 @@ class Requirement(Base):
 
 
 class SyncSchedule(Base):
-    """Every `every_days` days at `local_time` in the tenant's time zone.
+    """Every `every_days` days at `local_time`, in its own time zone or else the tenant's.
 
-    `next_due_at` is the next instant at which a run is requested; None while nothing is due.
+    Nights of tenants are spread over `spread_minutes`. `next_due_at` is the next instant at which
+    a run is requested; None while nothing is due.
     """
 
     __tablename__ = "sync_schedules"
     __table_args__ = (
         tenant_key("integration_id", table="integrations"),
         CheckConstraint("every_days BETWEEN 1 AND 29", name="every_days"),
+        CheckConstraint("spread_minutes BETWEEN 0 AND 240", name="spread_minutes"),
         Index("ix_sync_schedules_next_due_at", "next_due_at"),
     )
 
@@ -218,3 +232,20 @@ class SyncSchedule(Base):
     every_days: Mapped[int]
     first_on: Mapped[date]
     next_due_at: Mapped[datetime | None]
+    time_zone: Mapped[str | None]
+    spread_minutes: Mapped[int] = mapped_column(SmallInteger, server_default=text("30"))
+
+
+class SyncBlackout(TenantRow, Base):
+    """Local days, both included, on which no run starts by schedule."""
+
+    __tablename__ = "sync_blackouts"
+    __table_args__ = (
+        tenant_key("integration_id", table="integrations"),
+        CheckConstraint("starts_on <= ends_on", name="days"),
+    )
+
+    integration_id: Mapped[UUID]
+    starts_on: Mapped[date]
+    ends_on: Mapped[date]
+    reason: Mapped[str]

@@ -26,16 +26,14 @@ from domain.integrations.models import (
     Integration,
     IntegrationCredentials,
     IntegrationStatus,
-    SyncSchedule,
 )
-from domain.integrations.schedule import DEFAULT_LOCAL_TIME, next_due
+from domain.integrations.rhythms import start_schedule
 from domain.integrations.switching import switch_provider
 from domain.integrations.texts import check_texts
 from domain.people.audit import record_act
 from domain.people.callers import Caller
 from domain.roster.source import Provider
 from domain.secrets import KeyRing
-from domain.tenants.service import check_time_zone, get_tenant
 
 MOST_LEAD_DAYS = 365
 MOST_ELIGIBLE_VALUES = 50
@@ -95,7 +93,7 @@ async def configure_integration(
         )
         session.add(integration)
         await session.flush()
-        await _start_schedule(session, integration=integration, now=now)
+        await start_schedule(session, integration=integration, now=now)
     elif is_switch:
         await switch_provider(session, integration, configuration.provider, now=now)
     _change(integration, connection, configuration, eligibility)
@@ -228,26 +226,6 @@ async def _seal_credentials(
         .on_conflict_do_update(
             index_elements=["tenant_id", "integration_id"],
             set_={"sealed": sealed, "updated_at": func.now()},
-        )
-    )
-
-
-async def _start_schedule(
-    session: AsyncSession, *, integration: Integration, now: datetime
-) -> None:
-    tenant = await get_tenant(session, tenant_id=integration.tenant_id)
-    zone = check_time_zone(tenant.time_zone)
-    first_on = now.astimezone(zone).date()
-    session.add(
-        SyncSchedule(
-            tenant_id=integration.tenant_id,
-            integration_id=integration.id,
-            local_time=DEFAULT_LOCAL_TIME,
-            every_days=1,
-            first_on=first_on,
-            next_due_at=next_due(
-                first_on=first_on, at=DEFAULT_LOCAL_TIME, every_days=1, zone=zone, after=now
-            ),
         )
     )
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.errors import Forbidden, InvalidInput
 from domain.integrations.models import SyncSchedule
+from domain.integrations.rhythms import read_rhythm
 from domain.integrations.schedule import next_due
 from domain.people.audit import record_act
 from domain.people.callers import Caller
@@ -112,19 +113,13 @@ _FIELDS: Final = {"starts_on": "startsOn", "go_live_on": "goLiveOn"}
 
 async def _move_schedules(session: AsyncSession, tenant: Tenant, *, now: datetime) -> None:
     """A local time is another instant in another time zone."""
-    zone = check_time_zone(tenant.time_zone)
     schedules = await session.scalars(
         select(SyncSchedule).where(SyncSchedule.tenant_id == tenant.id)
     )
     for schedule in schedules:
         if schedule.next_due_at is not None:
-            schedule.next_due_at = next_due(
-                first_on=schedule.first_on,
-                at=schedule.local_time,
-                every_days=schedule.every_days,
-                zone=zone,
-                after=now,
-            )
+            rhythm = await read_rhythm(session, schedule, time_zone=tenant.time_zone)
+            schedule.next_due_at = next_due(rhythm, after=now)
 
 
 def _told(changes: TenantChanges) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from sqlalchemy import select, text
 from domain.database import Database
 from domain.errors import Conflict, DomainError
 from domain.integrations.models import SyncSchedule
-from domain.integrations.schedule import next_due
+from domain.integrations.rhythms import read_rhythm
+from domain.integrations.schedule import next_due, not_in_blackout
 from domain.people.callers import SYSTEM
 from domain.sync.models import SyncMode, SyncTrigger
 from domain.sync.service import request_run
-from domain.tenants.service import check_time_zone, get_tenant
+from domain.tenants.service import get_tenant
 
 log = structlog.get_logger()
 
@@ -56,13 +57,12 @@ async def _start(
         if schedule is None:
             return False
         tenant = await get_tenant(session, tenant_id=tenant_id)
-        schedule.next_due_at = next_due(
-            first_on=schedule.first_on,
-            at=schedule.local_time,
-            every_days=schedule.every_days,
-            zone=check_time_zone(tenant.time_zone),
-            after=now,
-        )
+        rhythm = await read_rhythm(session, schedule, time_zone=tenant.time_zone)
+        if rhythm.is_dark(now):
+            # Missed in an outage, say: it is caught up in the first night after the blackout.
+            schedule.next_due_at = not_in_blackout(rhythm, now)
+            return False
+        schedule.next_due_at = next_due(rhythm, after=now)
         try:
             await request_run(
                 session,

@@ -1,18 +1,15 @@
 """Keys and sealing, settings, the clock, and schedules across changes of the clocks."""
 
 import base64
-from datetime import UTC, date, datetime, time, timedelta
-from itertools import pairwise
+from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from domain.clock import new_id, utc_now
 from domain.database import Database, DatabaseRole, create_engine
-from domain.integrations.schedule import local_instant, next_due
+from domain.integrations.schedule import local_instant
 from domain.jobs import WAKE, Job, enqueue
 from domain.people.callers import COMMAND_LINE, Caller, Scope
 from domain.resources import Resources
@@ -126,35 +123,6 @@ def test_local_times_that_are_missing_or_double_have_one_instant(
     day: date, at: time, zone: str, instant: datetime
 ) -> None:
     assert local_instant(day, at, ZoneInfo(zone)) == instant
-
-
-@settings(max_examples=60, derandomize=True, deadline=None)
-@given(
-    zone=st.sampled_from(
-        ["America/New_York", "Australia/Lord_Howe", "America/Santiago", "Asia/Kathmandu", "UTC"]
-    ).map(ZoneInfo),
-    at=st.times(timezones=st.none()).map(lambda at: at.replace(second=0, microsecond=0)),
-    every_days=st.integers(1, 29),
-    after=st.datetimes(datetime(2025, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001 - given a zone by the strategy
-    first_on=st.dates(date(2024, 6, 1), date(2028, 6, 1)),
-)
-def test_due_times_keep_their_days_and_their_hour(
-    zone: ZoneInfo, at: time, every_days: int, after: datetime, first_on: date
-) -> None:
-    due = [after]
-    for _ in range(6):
-        due.append(
-            next_due(first_on=first_on, at=at, every_days=every_days, zone=zone, after=due[-1])
-        )
-    assert all(earlier < later for earlier, later in pairwise(due))
-    days = [instant.astimezone(zone).date() for instant in due[1:]]
-    assert [(day - first_on).days % every_days for day in days] == [0] * 6
-    assert {(later - earlier).days for earlier, later in pairwise(days)} == {every_days}
-    assert all(local_instant(day, at, zone) == instant for day, instant in zip(
-        days, due[1:], strict=True))  # fmt: skip
-    assert days[0] >= first_on
-    if days[0] > first_on:
-        assert due[1] - after <= timedelta(days=every_days, hours=2)
 
 
 def test_a_plan_is_held_only_if_nothing_of_a_watched_type_is_left() -> None:

@@ -23,6 +23,14 @@ MUTATIONS = {
     "input: {tenantId: $id, rules: []}) { userErrors { field code message } } }",
     "SharingRulesSetInput.tenantId": "mutation ($id: ID!) { found: sharingRulesSet("
     "input: {tenantId: $id, rules: []}) { userErrors { field code message } } }",
+    "SyncScheduleSetInput.tenantId": "mutation ($id: ID!) { found: syncScheduleSet("
+    "input: {tenantId: $id, everyDays: 2}) { userErrors { field code message } } }",
+    "IntegrationPauseInput.tenantId": "mutation ($id: ID!) { found: integrationPause("
+    "input: {tenantId: $id}) { userErrors { field code message } } }",
+    "IntegrationResumeInput.tenantId": "mutation ($id: ID!) { found: integrationResume("
+    "input: {tenantId: $id}) { userErrors { field code message } } }",
+    "OnDemandSetInput.tenantId": "mutation ($id: ID!) { found: onDemandSet("
+    "input: {tenantId: $id, policy: NOBODY}) { userErrors { field code message } } }",
     "RoleMapSetInput.tenantId": "mutation ($id: ID!) { found: roleMapSet("
     "input: {tenantId: $id, entries: []}) { userErrors { field code message } } }",
     "TenantUpdateInput.tenantId": "mutation ($id: ID!) { found: tenantUpdate("

@@ -1,7 +1,7 @@
 """Integrations: connecting a tenant, keeping its secrets, trying the connection."""
 
 import json
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import asyncpg
@@ -9,6 +9,7 @@ import pytest
 
 from api.graphql.node import encode_id
 from domain.clock import utc_now
+from domain.integrations.schedule import DEFAULT_SPREAD, spread_of
 from domain.secrets import KeyRing
 from tests.api.graphql.client import World
 from tests.api.graphql.seed import add_group, add_integration, add_school
@@ -52,7 +53,9 @@ async def test_a_tenant_is_connected_and_syncs_every_night(
 ) -> None:
     data = await world.operator.run(CONFIGURE, input=of_alpha(world))
     integration = data["integrationConfigure"]["integration"]
-    assert integration["schedule"].pop("nextDueAt").endswith(":00:00+00:00")
+    due = datetime.fromisoformat(integration["schedule"].pop("nextDueAt"))
+    spread = spread_of(world.alpha_id, DEFAULT_SPREAD)
+    assert ((due - spread).minute, (due - spread).second) == (0, 0)
     assert data["integrationConfigure"] == {
         "integration": {
             "provider": "ONEROSTER_CSV",

@@ -121,6 +121,7 @@ def test_lists_of_inputs_are_enumerations_or_bounded_where_they_are_read() -> No
         "SignInMethodInput.keys",
         "SignInMethodsSetInput.methods",
         "SyncRunFilter.state",
+        "SyncScheduleSetInput.blackouts",
         "TrainingSettingsFilter.roles",
         "TrainingSettingsResetInput.fields",
         "UserCreateInput.grades",

@@ -69,7 +69,7 @@ async def test_the_schedule_moves_with_the_time_zone(
     integration_id = await add_integration(superuser, world.alpha_id)
     await superuser.execute(
         "INSERT INTO sync_schedules (tenant_id, integration_id, local_time, every_days, first_on,"
-        " next_due_at) VALUES ($1, $2, $3, 1, $4, now())",
+        " spread_minutes, next_due_at) VALUES ($1, $2, $3, 1, $4, 0, now())",
         world.alpha_id,
         integration_id,
         time(2, 0),

@@ -100,7 +100,7 @@ async def test_acts_are_in_the_audit_log_without_values(story: Story) -> None:
 async def test_a_due_schedule_starts_one_run_and_moves_on(story: Story) -> None:
     await story.see.execute(
         "UPDATE sync_schedules SET local_time = $1, first_on = $2, next_due_at = $3,"
-        " every_days = 2",
+        " every_days = 2, spread_minutes = 0",
         time(2, 0),
         date(2026, 11, 1),
         datetime(2026, 11, 21, 7, 0, tzinfo=UTC),
