@@ -281,3 +281,27 @@ async def test_e5_to_listen_keeps_no_session_alive(
         seen = await superuser.fetchval("SELECT last_seen_at FROM sessions")
         assert await wire.ended() == 4403
         assert await superuser.fetchval("SELECT last_seen_at FROM sessions") == seen
+
+
+async def test_b1_what_goes_wrong_in_a_subscription_is_masked(
+    address: str, run: str, world: World, superuser: asyncpg.Connection
+) -> None:
+    """By both ways, while it is open."""
+    events = streamed(address, "of-alpha", id=run)
+    async with wired(address) as wire:
+        await wire.begin("of-alpha")
+        await wire.subscribe("one", id=run)
+        assert (await wire.hear())["type"] == "next"
+        assert (await anext(events))[0] == "next"
+        await superuser.execute("ALTER TABLE sync_runs RENAME TO kept_secret")
+        try:
+            refused = await wire.hear()
+            _, answer = await anext(events)
+        finally:
+            await superuser.execute("ALTER TABLE kept_secret RENAME TO sync_runs")
+    for [error] in (refused["payload"], answer["errors"]):
+        del error["extensions"]["requestId"]
+        assert error == {
+            "message": "Something went wrong here.",
+            "extensions": {"code": "INTERNAL_SERVER_ERROR"},
+        }

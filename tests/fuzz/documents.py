@@ -12,6 +12,7 @@ from graphql import (
     ArgumentNode,
     DocumentNode,
     FieldNode,
+    GraphQLSchema,
     IntValueNode,
     ObjectFieldNode,
     StringValueNode,
@@ -28,7 +29,7 @@ from tests.fuzz.target import Rows
 
 PAGING: Final = frozenset({"first", "last", "after", "before"})
 _MEANT: Final = re.compile("<(seen|hidden|foreign) ([A-Z]) ([A-Za-z]*)>")
-_ROOTS: Final = {"tenant": "T", "syncRun": "R"}
+_ROOTS: Final = {"tenant": "T", "syncRun": "R", "syncRunProgress": "R"}
 _PARTS: Final = st.sampled_from(["seen", "foreign", "hidden"])
 _CODES: Final = st.sampled_from("TSGUMIRECP")
 _WELL_MEANT: Final = st.builds("<{} {} >".format, _PARTS, _CODES)
@@ -103,6 +104,13 @@ QUERIES: Final = hypothesis_graphql.queries(
 MUTATIONS: Final = hypothesis_graphql.mutations(
     _SCHEMA, custom_scalars=_SCALARS, print_ast=_written, allow_x00=False
 )
+# The generator makes no subscriptions, but queries of a schema whose root is theirs.
+SUBSCRIPTIONS: Final = hypothesis_graphql.queries(
+    print_schema(GraphQLSchema(query=core.subscription_type, types=list(core.type_map.values()))),
+    custom_scalars=_SCALARS,
+    print_ast=_written,
+    allow_x00=False,
+).map(lambda document: document.replace("{", "subscription {", 1))
 
 
 def filled(document: str, rows: Rows) -> str:

@@ -73,19 +73,19 @@ class Target:
         """Somebody has ended a session, or closed the tenant: that was their right."""
         self.rows = self._portal.call(_fill, self._superuser)
 
-    def ask(self, role: CallerRole, document: str) -> httpx2.Response:
-        response = self._ask(role, document)
+    def ask(self, role: CallerRole, document: str, *, accept: str = "*/*") -> httpx2.Response:
+        response = self._ask(role, document, accept)
         if response.status_code == 401:
             self.begin_anew()
-            response = self._ask(role, document)
+            response = self._ask(role, document, accept)
         return response
 
-    def _ask(self, role: CallerRole, document: str) -> httpx2.Response:
+    def _ask(self, role: CallerRole, document: str, accept: str) -> httpx2.Response:
         return self.send(
             "POST",
             "/graphql",
             json={"query": document},
-            headers={"Authorization": f"Bearer {self.rows.secrets[role]}"},
+            headers={"Authorization": f"Bearer {self.rows.secrets[role]}", "Accept": accept},
         )
 
     def send(self, method: str, path: str, **how: Any) -> httpx2.Response:

@@ -16,7 +16,7 @@ from hypothesis import example, given
 from api.graphql.node import find_id
 from domain.people.callers import PRODUCT_SIDE, TENANT_ADMINS, TOKENS, CallerRole
 from tests.fuzz.bounds import bounded
-from tests.fuzz.documents import MUTATIONS, QUERIES, filled
+from tests.fuzz.documents import MUTATIONS, QUERIES, SUBSCRIPTIONS, filled
 from tests.fuzz.target import FOREIGN, HIDDEN, Target
 
 EVERYTHING = """{ tenants { totalCount nodes { id name
@@ -94,6 +94,23 @@ def test_no_mutation_finds_a_fault_or_something_of_others(
     shoot(target, role, made_up)
 
 
+@pytest.mark.parametrize("role", CallerRole)
+@bounded(15)
+@given(made_up=SUBSCRIPTIONS)
+def test_no_subscription_finds_a_fault_or_something_of_others(
+    target: Target, role: CallerRole, made_up: str
+) -> None:
+    """All runs here have ended, and with them what is said of them."""
+    document = filled(made_up, target.rows)
+    response = target.ask(role, document, accept="text/event-stream")
+    assert response.status_code in EXPECTED, (response.status_code, document)
+    assert "INTERNAL_SERVER_ERROR" not in response.text, (response.text, document)
+    if role not in PRODUCT_SIDE:
+        assert FOREIGN not in response.text, document
+    if role not in SEES_ALL:
+        assert HIDDEN not in response.text, document
+
+
 def test_something_is_found_at_all(target: Target) -> None:
     """Or the tests above would say nothing."""
     target.begin_anew()
@@ -104,4 +121,9 @@ def test_something_is_found_at_all(target: Target) -> None:
     found = find_id(answer["data"]["tenant"]["id"])
     assert found
     assert found.tenant_id == UUID(str(target.rows.foreign.tenant_id))
+    run = target.rows.seen.id("R")
+    document = f'subscription {{ syncRunProgress(id: "{run}") {{ id }} }}'
+    told = target.ask(CallerRole.OPERATOR, document, accept="text/event-stream").text
+    assert f'"data":{{"syncRunProgress":{{"id":"{run}"}}}}' in told
+    assert told.endswith("event: complete\ndata: {}\n\n")
     assert answer["data"]["tenant"]["name"] == f"Of {FOREIGN}"
