@@ -1,5 +1,6 @@
 """Two API processes, a worker and one Valkey: a run that one has started is seen by the other."""
 
+import json
 import os
 import socket
 import subprocess
@@ -55,6 +56,7 @@ async def api_process(
         "HOMEROW_DATABASE_URL": database_url[DatabaseRole.API],
         "HOMEROW_REDIS_URL": redis_url,
         "HOMEROW_SECRET_KEYS": KEY_TEXT,
+        "HOMEROW_METRICS_PORT": "0",
     }
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
@@ -80,6 +82,17 @@ async def ask(address: str, query: str, **variables: Any) -> Any:
         answer = (await http.post(f"http://{address}/graphql", json=content)).json()
     assert "errors" not in answer, answer
     return answer["data"]
+
+
+def metrics_port(log: Path) -> int:
+    told = [json.loads(line) for line in log.read_text().splitlines()]
+    [port] = [line["port"] for line in told if line["event"] == "metrics_served"]
+    return int(port)
+
+
+async def metrics_at(port: int) -> list[str]:
+    async with httpx2.AsyncClient() as http:
+        return (await http.get(f"http://127.0.0.1:{port}/metrics")).text.splitlines()
 
 
 async def test_a_run_that_one_process_started_is_seen_by_another(
@@ -117,3 +130,8 @@ async def test_a_run_that_one_process_started_is_seen_by_another(
         events = [event async for event in streamed(one, "of-story", FOLLOW, id=run)]
         assert [name for name, _ in events] == ["next", "complete"]
         assert events[0][1]["data"]["syncRunProgress"] == last
+        figures = await metrics_at(metrics_port(tmp_path / "other.log"))
+    assert "homerow_database_up 1.0" in figures
+    assert "homerow_queue_lag_seconds 0.0" in figures
+    labels = 'field="syncRunProgress",kind="subscription",outcome="ok"'
+    assert f"homerow_graphql_seconds_count{{{labels}}} {len(seen)}.0" in figures
