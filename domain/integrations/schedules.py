@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Select, delete, select
@@ -126,7 +126,7 @@ async def read_schedule(session: AsyncSession, *, tenant_id: UUID) -> Planned:
     """Raises NotFound."""
     integration = await get_integration(session, tenant_id=tenant_id)
     tenant = await get_tenant(session, tenant_id=tenant_id)
-    schedule = await session.scalar(_of(integration))
+    schedule: SyncSchedule | None = await session.scalar(_of(integration))
     if schedule is None:
         raise NotFound("schedule of tenant", tenant_id)
     blackouts = (await list_blackouts(session, tenant_id, [integration.id]))[integration.id]
@@ -177,13 +177,13 @@ def _record(session: AsyncSession, integration: Integration, caller: Caller, act
 
 async def _take(session: AsyncSession, integration: Integration) -> SyncSchedule:
     """To be changed; whoever else wants to change it waits. Raises NotFound."""
-    found = await session.scalar(_of(integration).with_for_update())
+    found: SyncSchedule | None = await session.scalar(_of(integration).with_for_update())
     if found is None:
         raise NotFound("schedule of tenant", integration.tenant_id)
-    return cast(SyncSchedule, found)
+    return found
 
 
-def _of(integration: Integration) -> Select[tuple[SyncSchedule]]:
+def _of(integration: Integration) -> Select[Any]:
     return select(SyncSchedule).where(
         SyncSchedule.tenant_id == integration.tenant_id,
         SyncSchedule.integration_id == integration.id,
