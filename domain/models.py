@@ -4,6 +4,7 @@ import domain.errands.models
 import domain.files.models
 import domain.identity.models
 import domain.integrations.models
+import domain.integrations.standings
 import domain.notifications.models
 import domain.people.models
 import domain.roster.models
@@ -11,6 +12,7 @@ import domain.sync.models
 import domain.tenants.models
 import domain.training.models
 import domain.validation.models
+import domain.watch.models
 from domain.database import Base
 
 __all__ = ["domain", "metadata"]

@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     then: the training application. `cors_origins` are the origins, with commas between them, of
     frontends on other sites.
 
+    `admin_url` is where a frontend shows administrators a tenant; see domain.notifications.links.
+
     A run can be undone for `retention_days`: for so long it is kept what it changed. Who has been
     archived for `purge_days` is erased.
 
@@ -44,6 +46,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 8000
     public_url: str | None = None
+    admin_url: str | None = None
     allow_private_providers: bool | None = None
     clever_api_url: str = "https://api.clever.com"
     clever_oauth_url: str = "https://clever.com"

@@ -9,6 +9,7 @@ from domain.integrations.onboarding import Seen, record_shares
 from domain.providers.shares import list_shares, listed_providers
 from domain.resources import Resources
 from domain.roster.source import Provider, SourceError
+from domain.watch.shares import tell_of_shares
 from worker.tasks import WorkerContext
 
 log = structlog.get_logger()
@@ -31,7 +32,9 @@ async def _discover(resources: Resources, provider: Provider) -> None:
         log.warning("shares_empty", provider=provider)
         return
     async with resources.database.transaction() as session:
-        seen = await record_shares(session, provider=provider, shares=shares, now=utc_now())
+        now = utc_now()
+        seen = await record_shares(session, provider=provider, shares=shares, now=now)
+        await tell_of_shares(session, provider=provider, seen=seen, shares=shares, now=now)
     _tell(provider, seen)
 
 

@@ -15,6 +15,7 @@ from domain.figures import serving_metrics
 from domain.jobs import CHECK, ERRAND, MAIL, WAKE
 from domain.logs import configure_logs
 from domain.notifications.delivery import Post
+from domain.notifications.links import Links
 from domain.providers.hosts import Hosts
 from domain.queue import encode_job, redis_settings
 from domain.resources import open_resources
@@ -32,6 +33,7 @@ from worker.tasks import (
     tick,
     wake,
 )
+from worker.watch import watch
 
 _SHORT_JOBS = 3
 """Places for what never takes long: trying a connection, errands, and the clock's ticks."""
@@ -39,6 +41,7 @@ _MINUTES = 60
 _HOURS = 3600
 _TICKS = {0, 20, 40}
 """Seconds of every minute: a dead worker's run is taken over within a minute."""
+_LOOKS = {10, 30, 50}
 
 log = structlog.get_logger()
 
@@ -73,6 +76,14 @@ def create_worker(context: WorkerContext) -> Worker:
                 hour=3,
                 minute=37,
                 second=0,
+                timeout=_HOURS,
+                keep_result=0,
+                max_tries=1,
+            ),
+            cron(
+                watch,
+                name="watch",
+                second=_LOOKS,
                 timeout=_HOURS,
                 keep_result=0,
                 max_tries=1,
@@ -122,6 +133,7 @@ async def run(settings: Settings) -> None:
             kept=timedelta(days=settings.retention_days),
             people_kept=timedelta(days=settings.purge_days),
             post=post,
+            links=Links.of(settings),
         )
         with serving_metrics(
             resources.database, host=settings.metrics_host, port=settings.metrics_port

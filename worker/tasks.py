@@ -9,6 +9,7 @@ from domain.clock import utc_now
 from domain.errands.perform import perform_errand
 from domain.integrations.checks import delete_old_checks, perform_check
 from domain.notifications.delivery import Post, deliver
+from domain.notifications.links import Links
 from domain.privacy import erasing
 from domain.privacy.erasing import purge
 from domain.resources import Resources
@@ -43,6 +44,7 @@ class WorkerContext:
     kept: timedelta = KEPT
     people_kept: timedelta = erasing.KEPT
     post: Post | None = None
+    links: Links = field(default_factory=Links)
 
     @classmethod
     def of(cls, ctx: dict[str, Any]) -> "WorkerContext":

@@ -127,10 +127,8 @@ async def _deliver(database: Database, post: Post, row: Any) -> bool:
         log.warning("mail_failed", mail_id=str(row.id), error=type(error).__name__)
         return False
     async with database.transaction() as session:
-        await session.execute(
-            text("SELECT settle_mail(:tenant_id, :id)"), {"tenant_id": row.tenant_id, "id": row.id}
-        )
-    log.info("mail_sent", mail_id=str(row.id), tenant_id=str(row.tenant_id))
+        await session.execute(text("SELECT settle_mail(:id)"), {"id": row.id})
+    log.info("mail_sent", mail_id=str(row.id), tenant_id=row.tenant_id and str(row.tenant_id))
     return True
 
 

@@ -1,5 +1,6 @@
-"""What mails say: for each kind a text and an HTML template, and a subject."""
+"""What mails say: a text and an HTML template, and a subject. See notices.py for the nights'."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -35,11 +36,13 @@ def password_changed_mail(*, to: str, tenant: str) -> Mail:
 
 
 def _mail(kind: str, to: str, subject: str, **values: Any) -> Mail:
-    name = kind.lower()
-    return Mail(
-        kind=kind,
-        recipient=to,
-        subject=" ".join(subject.split()),
-        text=_templates.get_template(f"{name}.txt").render(values),
-        html=_templates.get_template(f"{name}.html").render(values),
+    text, html = render(kind.lower(), values)
+    return Mail(kind, to, " ".join(subject.split()), text, html)
+
+
+def render(name: str, values: Mapping[str, Any]) -> tuple[str, str]:
+    """Text and HTML."""
+    return (
+        _templates.get_template(f"{name}.txt").render(values),
+        _templates.get_template(f"{name}.html").render(values),
     )

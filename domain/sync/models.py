@@ -46,6 +46,18 @@ class SyncRunState(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+class ToldAs(StrEnum):
+    """As what the contacts are told of a run's end; see domain.watch.judging."""
+
+    NONE = "NONE"
+    SUMMARY = "SUMMARY"
+    NEW_ERRORS = "NEW_ERRORS"
+    HOLD = "HOLD"
+    FAILURE = "FAILURE"
+    OFF = "OFF"
+    RECOVERED = "RECOVERED"
+
+
 ACTIVE = (
     SyncRunState.FETCHING,
     SyncRunState.VALIDATING,
@@ -83,7 +95,8 @@ class SyncRun(TenantRow, Base):
     `reverts_run_id` the one that it undoes. `target` is what a SINGLE_USER or REVALIDATION run
     asks for, and the rollover that a preflight judges by; `steps` what a SINGLE_USER run found:
     [{name, outcome, message}]. `report` are a preflight's numbers, and `basis` the digest of the
-    rules that it was made with; see domain.sync.approvals.
+    rules that it was made with; see domain.sync.approvals. `told_at` is when the end of a FULL or
+    DELTA run was judged, with mails and the next try: see domain.watch.following.
     """
 
     __tablename__ = "sync_runs"
@@ -105,6 +118,11 @@ class SyncRun(TenantRow, Base):
             "ix_sync_runs_unfinished",
             "requested_at",
             postgresql_where=text("finished_at IS NULL"),
+        ),
+        Index(
+            "ix_sync_runs_untold",
+            "tenant_id",
+            postgresql_where=text("told_at IS NULL AND finished_at IS NOT NULL"),
         ),
     )
 
@@ -134,6 +152,8 @@ class SyncRun(TenantRow, Base):
     cancelled_by: Mapped[str | None]
     failure_code: Mapped[str | None]
     failure_message: Mapped[str | None]
+    told_at: Mapped[datetime | None]
+    told_as: Mapped[ToldAs | None] = mapped_column(text_enum(ToldAs, "told_as"))
 
 
 class SyncLease(Base):

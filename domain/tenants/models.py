@@ -37,6 +37,13 @@ class SummaryMail(StrEnum):
     NEVER = "NEVER"
 
 
+class Delivery(StrEnum):
+    """When a contact is told of syncs."""
+
+    EACH_RUN = "EACH_RUN"
+    DAILY = "DAILY"
+
+
 class Tenant(Base):
     """`is_listed`: whether people who look for their sign-in page are shown it."""
 
@@ -81,6 +88,9 @@ class Contact(TenantRow, Base):
     name: Mapped[str]
     email: Mapped[str]
     summary_mail: Mapped[SummaryMail] = mapped_column(text_enum(SummaryMail, "summary_mail"))
+    delivery: Mapped[Delivery] = mapped_column(
+        text_enum(Delivery, "delivery"), server_default=text("'EACH_RUN'")
+    )
 
 
 class OnboardingStep(TenantRow, Base):

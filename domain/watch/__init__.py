@@ -1,0 +1,1 @@
+"""What the clock looks at: ended runs, late tenants, providers that are out, mails to write."""
