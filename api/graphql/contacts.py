@@ -12,14 +12,20 @@ from api.graphql.permissions import Permitted
 from api.graphql.targets import INPUT, tenant_of
 from domain.errors import DomainError
 from domain.tenants.contacts import MOST_CONTACTS, GivenContact, list_contacts, set_contacts
-from domain.tenants.models import SummaryMail
+from domain.tenants.models import Delivery, SummaryMail
 
 describe(
     SummaryMail,
     "Which syncs somebody is told of by mail.",
     ALWAYS="All of them.",
-    ONLY_PROBLEMS="Those that failed, wait for somebody or found errors.",
+    ONLY_PROBLEMS="Those that failed, wait for somebody, found new errors or work again.",
     NEVER="None.",
+)
+describe(
+    Delivery,
+    "When somebody is told of syncs.",
+    EACH_RUN="After each of them.",
+    DAILY="In one mail a day, at seven in the morning of the tenant's clock.",
 )
 
 
@@ -28,10 +34,16 @@ class Contact:
     name: str = strawberry.field(description="The name.")
     email: str = strawberry.field(description="The email address.")
     summary_mail: SummaryMail = strawberry.field(description="Of which syncs.")
+    delivery: Delivery = strawberry.field(description="When.")
 
     @classmethod
     def of(cls, row: Any) -> "Contact":
-        return cls(name=row.name, email=row.email, summary_mail=row.summary_mail)
+        return cls(
+            name=row.name,
+            email=row.email,
+            summary_mail=row.summary_mail,
+            delivery=row.delivery,
+        )
 
 
 async def contacts_of(parent: strawberry.Parent[Node], info: Info) -> list[Contact]:
@@ -47,6 +59,7 @@ class ContactInput:
     summary_mail: SummaryMail = strawberry.field(
         default=SummaryMail.ALWAYS, description="Of which syncs."
     )
+    delivery: Delivery = strawberry.field(default=Delivery.EACH_RUN, description="When.")
 
 
 @strawberry.input(description="A tenant's contacts.")
@@ -82,7 +95,7 @@ class ContactMutation:
         try:
             tenant_id = tenant_of(input.tenant_id, context.caller)
             given = [
-                GivenContact(contact.name, contact.email, contact.summary_mail)
+                GivenContact(contact.name, contact.email, contact.summary_mail, contact.delivery)
                 for contact in input.contacts
             ]
             async with context.database.transaction(tenant_id) as session:

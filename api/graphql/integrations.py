@@ -41,9 +41,25 @@ from domain.integrations.service import (
     EligibilityRule,
     configure_integration,
 )
+from domain.integrations.standings import list_quarantines
 from domain.roster.source import Provider
 from domain.tenants.models import Tenant
 from domain.tenants.service import get_tenant
+from domain.validation.codes import Code
+
+
+@strawberry.type(description="That an integration's scheduled syncs keep failing.")
+class Quarantine:
+    since: datetime = strawberry.field(description="When the first of them failed.")
+    reason: Code = strawberry.field(description="Why the last of them failed.")
+    failures: int = strawberry.field(description="How many have failed in a row.")
+    next_try_at: datetime | None = strawberry.field(
+        description="When it is tried next; null: not any more."
+    )
+    is_off: bool = strawberry.field(
+        description="Whether it was given up, after four weeks: no sync starts by itself."
+    )
+    message: str = strawberry.field(description="What to do, and how it ends.")
 
 
 @strawberry.type(description="Which students may use the product, as the provider's data say.")
@@ -131,6 +147,17 @@ class Integration(Node):
     async def sharing_rules(self, info: Info) -> list[SharingRule]:
         key = (self.tenant_id, self.key)
         return await info.context.loaders.of(rules_of_integrations).load(key) or []
+
+    @strawberry.field(
+        description="That its scheduled syncs keep failing, so that they are tried less often; "
+        "null: they do not."
+    )
+    async def quarantine(self, info: Info) -> Quarantine | None:
+        key = (self.tenant_id, self.key)
+        found = await info.context.loaders.of(list_quarantines).load(key)
+        if found is None:
+            return None
+        return Quarantine(**found._asdict(), message=found.message)
 
     @strawberry.field(description="What the tenant requires of every student.")
     async def requirements(self, info: Info) -> list[Requirement]:

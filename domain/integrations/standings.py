@@ -1,14 +1,16 @@
 """How a tenant's syncs stand: whether they keep failing, since when, and what was told of it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, SmallInteger, text, update
+from sqlalchemy import ForeignKey, SmallInteger, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.database import Base
+from domain.integrations.models import SyncSchedule
 from domain.validation.codes import RULES, Code
 
 IN_QUARANTINE = 2
@@ -64,6 +66,21 @@ class Quarantine(NamedTuple):
             f"{self.failures} scheduled syncs in a row have failed. {RULES[self.reason].remedy}"
             f" {tried} {HOW_TO_LEAVE}"
         )
+
+
+async def list_quarantines(
+    session: AsyncSession, tenant_id: UUID, integration_ids: Sequence[UUID]
+) -> dict[UUID, Quarantine]:
+    """Of those of a tenant's integrations whose syncs keep failing."""
+    found = await session.execute(
+        select(SyncStanding, SyncSchedule.integration_id, SyncSchedule.next_due_at)
+        .join(SyncSchedule, SyncSchedule.tenant_id == SyncStanding.tenant_id)
+        .where(
+            SyncStanding.tenant_id == tenant_id, SyncSchedule.integration_id.in_(integration_ids)
+        )
+    )
+    quarantines = {row[1]: quarantine_of(row[0], row[2]) for row in found}
+    return {key: one for key, one in quarantines.items() if one is not None}
 
 
 def quarantine_of(standing: SyncStanding, next_due_at: datetime | None) -> Quarantine | None:

@@ -11,7 +11,7 @@ from domain.errors import InvalidInput
 from domain.people.addresses import check_email
 from domain.people.audit import record_act
 from domain.people.callers import Caller
-from domain.tenants.models import Contact, SummaryMail
+from domain.tenants.models import Contact, Delivery, SummaryMail
 from domain.tenants.service import check_name, get_tenant
 
 MOST_CONTACTS: Final = 50
@@ -21,6 +21,7 @@ class GivenContact(NamedTuple):
     name: str
     email: str
     summary_mail: SummaryMail
+    delivery: Delivery = Delivery.EACH_RUN
 
 
 async def list_contacts(session: AsyncSession, *, tenant_id: UUID) -> Sequence[Contact]:

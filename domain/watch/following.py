@@ -117,8 +117,8 @@ async def _judge(
     if schedule is not None:
         regular = regular_due(schedule, tenant, watch.now)
         if ended.state is SyncRunState.FAILED:
-            _try_again(schedule, standing, ended, now=watch.now, regular=regular)
-            run.told_as = ToldAs.OFF if standing.is_off else run.told_as
+            if _try_again(schedule, standing, ended, regular=regular):
+                run.told_as = ToldAs.OFF
         elif was_failing and ended.state is not SyncRunState.CANCELLED:
             standing.is_off = False
             schedule.next_due_at = regular
@@ -200,26 +200,22 @@ def regular_due(schedule: SyncSchedule, tenant: Tenant, now: datetime) -> dateti
 
 
 def _try_again(
-    schedule: SyncSchedule,
-    standing: SyncStanding,
-    ended: Ended,
-    *,
-    now: datetime,
-    regular: datetime,
-) -> None:
-    """Only after a run of the schedule's, and where it is not switched off meanwhile."""
+    schedule: SyncSchedule, standing: SyncStanding, ended: Ended, *, regular: datetime
+) -> bool:
+    """Only after a run of the schedule's, and where it goes on. Whether it was given up now."""
     if ended.trigger is not SyncTrigger.SCHEDULE or schedule.next_due_at is None:
-        return
+        return False
     if ended.is_excused or standing.first_failed_at is None:
-        schedule.next_due_at = min(now + FIRST_WAIT, regular)
-        return
+        schedule.next_due_at = min(ended.at + FIRST_WAIT, regular)
+        return False
     schedule.next_due_at = next_try(
         failures=standing.failures,
         first_failed_at=standing.first_failed_at,
-        now=now,
+        now=ended.at,
         regular=regular,
     )
     standing.is_off = schedule.next_due_at is None
+    return standing.is_off
 
 
 async def _tell(

@@ -12,8 +12,8 @@ from tests.api.graphql.seed import insert
 pytestmark = pytest.mark.anyio
 
 SET = """mutation ($input: ContactsSetInput!) { contactsSet(input: $input) {
-    contacts { name email summaryMail } userErrors { field code message } } }"""
-SHOW = '{ tenant(slug: "alpha") { contacts { name email summaryMail } } }'
+    contacts { name email summaryMail delivery } userErrors { field code message } } }"""
+SHOW = '{ tenant(slug: "alpha") { contacts { name email summaryMail delivery } } }'
 
 
 def given(world: World, *contacts: dict[str, Any]) -> dict[str, Any]:
@@ -34,11 +34,26 @@ async def test_contacts_take_the_place_of_the_former_ones(
     assert (await world.alpha.run(SHOW))["tenant"]["contacts"] == []
     both = [
         {"name": " Ann Data ", "email": " Ann@example.org"},
-        {"name": "Ben", "email": "b.e+n@it.example.org", "summaryMail": "ONLY_PROBLEMS"},
+        {
+            "name": "Ben",
+            "email": "b.e+n@it.example.org",
+            "summaryMail": "ONLY_PROBLEMS",
+            "delivery": "DAILY",
+        },
     ]
     expected = [
-        {"name": "Ann Data", "email": "Ann@example.org", "summaryMail": "ALWAYS"},
-        {"name": "Ben", "email": "b.e+n@it.example.org", "summaryMail": "ONLY_PROBLEMS"},
+        {
+            "name": "Ann Data",
+            "email": "Ann@example.org",
+            "summaryMail": "ALWAYS",
+            "delivery": "EACH_RUN",
+        },
+        {
+            "name": "Ben",
+            "email": "b.e+n@it.example.org",
+            "summaryMail": "ONLY_PROBLEMS",
+            "delivery": "DAILY",
+        },
     ]
     for contacts, wanted in (
         (both, expected),

@@ -1,19 +1,20 @@
 """A mail server on loopback that keeps what it is sent, and what a test says of contacts."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import SecretStr
 
-from domain.clock import utc_now
+from domain.clock import new_id, utc_now
 from domain.notifications.delivery import Post, deliver
 from domain.notifications.links import Links
 from domain.settings import Settings
@@ -57,7 +58,7 @@ class MailServer:
     def taken(self) -> list[tuple[str, str]]:
         """(recipient, subject) of what has come since the last time, sorted."""
         mails, self.mails = self.mails, []
-        return sorted((mail["To"], mail["Subject"]) for mail in mails)
+        return sorted((mail["To"], mail["Subject"].strip()) for mail in mails)
 
 
 @asynccontextmanager
@@ -110,3 +111,59 @@ async def morning(
     await look(story, now)
     await deliver(story.worker, server.post)
     return server.taken()
+
+
+async def end_run(
+    story: Story,
+    state: str = "SUCCEEDED",
+    code: str | None = None,
+    *,
+    at: datetime,
+    holds: Sequence[str] = (),
+    **values: Any,
+) -> UUID:
+    """A full run of the schedule's that ended so, unless the values say otherwise."""
+    integration_id = await story.see.fetchval(
+        "SELECT id FROM integrations WHERE tenant_id = $1", story.tenant_id
+    )
+    run_id = await insert(
+        story.see,
+        "sync_runs",
+        tenant_id=story.tenant_id,
+        integration_id=integration_id,
+        state=state,
+        requested_by="system",
+        requested_at=at,
+        finished_at=at,
+        failure_code=code,
+        counts={"USER": {"created": 2, "held": 3}} if holds else {},
+        **{"mode": "FULL", "trigger": "SCHEDULE"} | values,
+    )
+    if holds:
+        reasons = [{"code": one, "record_type": "USER", "count": 3, "of": 9} for one in holds]
+        await insert(
+            story.see,
+            "holds",
+            tenant_id=story.tenant_id,
+            run_id=run_id,
+            reasons=reasons,
+            created_at=at,
+        )
+    return run_id
+
+
+async def next_due_at(story: Story) -> datetime | None:
+    found: datetime | None = await story.see.fetchval(
+        "SELECT next_due_at FROM sync_schedules WHERE tenant_id = $1", story.tenant_id
+    )
+    return found
+
+
+async def new_tenant(story: Story, slug: str, provider: str = "CLEVER") -> Story:
+    """Another tenant, which may be a provider's of the network."""
+    other = replace(story, tenant_id=new_id())
+    await other.begin(slug)
+    await other.see.execute(
+        "UPDATE integrations SET provider = $2 WHERE tenant_id = $1", other.tenant_id, provider
+    )
+    return other

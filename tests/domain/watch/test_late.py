@@ -1,0 +1,87 @@
+"""The promise of a day: who is late is told once, to both sides."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.watch.late import ALLOWANCE
+from tests.domain.sync.stories import Story
+from tests.domain.watch.mailing import MailServer, add_contact, add_operator, end_run, morning
+
+pytestmark = pytest.mark.anyio
+
+NIGHT = datetime(2026, 10, 1, 7, tzinfo=UTC)
+DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+CONTACT = "data@alpha.example"
+OPERATOR = "op@homerow.example"
+BOTH = [
+    (CONTACT, "alpha: the last successful sync is too long ago"),
+    (OPERATOR, "Homerow: 1 tenant without a sync in time"),
+]
+
+
+@pytest.fixture(autouse=True)
+async def live(story: Story, server: MailServer) -> None:
+    """Synced last at NIGHT."""
+    await add_contact(story, CONTACT, "ONLY_PROBLEMS")
+    await add_operator(story.see)
+    await add_operator(story.see, "support@homerow.example", role="SUPPORT")
+    await add_operator(story.see, "gone@homerow.example", disabled_at=NIGHT)
+    await story.see.execute("UPDATE integrations SET rostered_at = $1", NIGHT)
+    await end_run(story, at=NIGHT)
+    assert await morning(story, server, NIGHT) == []
+
+
+async def test_it_is_told_once_until_it_is_well_again(story: Story, server: MailServer) -> None:
+    assert await morning(story, server, NIGHT + DAY + ALLOWANCE) == []
+    late = NIGHT + DAY + ALLOWANCE + SECOND
+    assert await morning(story, server, late) == BOTH
+    assert await morning(story, server, late + DAY) == []
+    await end_run(story, at=late + DAY)
+    assert await morning(story, server, late + DAY) == []
+    assert await morning(story, server, late + 3 * DAY) == BOTH
+
+
+async def test_every_few_days_is_a_promise_of_so_many(story: Story, server: MailServer) -> None:
+    await story.see.execute("UPDATE sync_schedules SET every_days = 3")
+    assert await morning(story, server, NIGHT + 3 * DAY + ALLOWANCE) == []
+    assert await morning(story, server, NIGHT + 3 * DAY + ALLOWANCE + SECOND) == BOTH
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE tenants SET status = 'PAUSED'",
+        "UPDATE integrations SET status = 'PAUSED'",
+        "UPDATE subscriptions SET go_live_on = '2026-10-05'",
+        "UPDATE integrations SET rostered_at = NULL",
+        "DELETE FROM sync_schedules",
+    ],
+)
+async def test_who_is_promised_nothing_is_not_late(
+    story: Story, server: MailServer, change: str
+) -> None:
+    await story.see.execute(change)
+    assert await morning(story, server, NIGHT + 3 * DAY) == []
+
+
+async def test_who_went_live_without_a_sync_is_late(story: Story, server: MailServer) -> None:
+    await story.see.execute("UPDATE subscriptions SET go_live_on = '2026-10-05'")
+    await story.see.execute("UPDATE sync_standings SET last_success_at = NULL")
+    assert await morning(story, server, datetime(2026, 10, 6, 1, tzinfo=UTC)) == []
+    assert await morning(story, server, datetime(2026, 10, 6, 3, tzinfo=UTC)) == BOTH
+
+
+async def test_a_tenant_in_quarantine_is_late_too(story: Story, server: MailServer) -> None:
+    for hour in range(4):
+        await end_run(story, "FAILED", "FILE_MISSING", at=NIGHT + timedelta(hours=hour + 1))
+    await end_run(story, "HELD", at=NIGHT + DAY, holds=["HOLD_DELETES"])
+    await morning(story, server, NIGHT + DAY)
+    assert await morning(story, server, NIGHT + DAY + ALLOWANCE + SECOND) == BOTH
+
+
+async def test_what_was_resumed_has_its_time(story: Story, server: MailServer) -> None:
+    await story.see.execute("UPDATE sync_standings SET watched_from = $1", NIGHT + 5 * DAY)
+    assert await morning(story, server, NIGHT + 6 * DAY) == []
+    assert await morning(story, server, NIGHT + 7 * DAY) == BOTH
