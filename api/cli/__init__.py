@@ -14,6 +14,7 @@ from api.cli import (
     holds,
     integrations,
     legacy,
+    mails,
     onboarding,
     operators,
     people,
@@ -59,6 +60,7 @@ app.add_typer(super_admins.commands, name="super-admin")
 app.add_typer(people.commands, name="person")
 app.add_typer(secrets.commands, name="secrets")
 app.add_typer(exports.commands, name="export")
+app.add_typer(mails.commands, name="mail")
 app.add_typer(legacy.commands, name="legacy")
 app.add_typer(people_imports.admins, name="admins")
 app.add_typer(people_imports.staff, name="staff")

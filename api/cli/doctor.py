@@ -22,6 +22,7 @@ from api.migrate import alembic_config
 from api.site import SUPERUSER, Site, open_site, prepare
 from domain.database import DatabaseRole
 from domain.settings import Environment, Settings
+from domain.watch.undelivered import count_mails
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_POSTGRESQL = 18
@@ -78,7 +79,7 @@ def _describe(settings: Settings) -> str:
 
 
 async def _examine(site: Site) -> list[Finding]:
-    checks = (_keys, _postgresql, _roles, _schema, _redis)
+    checks = (_keys, _postgresql, _roles, _schema, _redis, _mails)
     return [*[await _try(check, site) for check in checks], *await _safety(site)]
 
 
@@ -159,6 +160,19 @@ async def _redis(site: Site) -> str:
     name = answer.get("server_name", "redis").capitalize()
     version = answer.get("valkey_version", answer.get("redis_version"))
     return f"{name} {version}{', embedded' if site.is_embedded else ''}"
+
+
+async def _mails(site: Site) -> str:
+    """What waits is no fault; what was given up never arrived."""
+    async with site.resources(DatabaseRole.API) as resources, resources.database.read() as session:
+        found = await count_mails(session)
+    waiting = f"Mails: {found.waiting:,} waiting, {found.failing:,} of them tried in vain so far"
+    if found.given_up:
+        raise Wrong(
+            f"{waiting}; {found.given_up:,} given up in the last seven days: look for mail_failed"
+            " in the worker's log, and at HOMEROW_SMTP_URL"
+        )
+    return waiting
 
 
 async def _ask(site: Site, question: Callable[[Connection], Answer]) -> Answer:

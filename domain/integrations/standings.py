@@ -11,12 +11,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.database import Base
 from domain.integrations.models import SyncSchedule
+from domain.notifications.runs import HOW_TO_LEAVE
 from domain.validation.codes import RULES, Code
 
 IN_QUARANTINE = 2
 """So many scheduled runs failed in a row: one alone may be a passing trouble."""
-
-HOW_TO_LEAVE = "Once it is mended, start a sync: one that succeeds brings the usual schedule back."
 
 
 class SyncStanding(Base):

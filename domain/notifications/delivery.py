@@ -102,7 +102,11 @@ class Post:
 
 
 async def deliver(database: Database, post: Post) -> int:
-    """Send what is due, until nothing is. For the worker's role. How many were sent."""
+    """Send what is due, until nothing is. For the worker's role. How many were sent.
+
+    Where nobody takes any of a handful, the rest waits too: a server that is away holds up no
+    worker for longer than one mail.
+    """
     sent = 0
     while True:
         async with database.transaction() as session:
@@ -112,8 +116,10 @@ async def deliver(database: Database, post: Post) -> int:
             claimed = found.all()
         if not claimed:
             return sent
-        for row in claimed:
-            sent += await _deliver(database, post, row)
+        taken = sum(await asyncio.gather(*(_deliver(database, post, row) for row in claimed)))
+        sent += taken
+        if not taken:
+            return sent
 
 
 async def _deliver(database: Database, post: Post, row: Any) -> bool:

@@ -6,6 +6,10 @@ from typing import Final, NamedTuple
 from domain.notifications.notices import Entry, Link, Notice, Section, Table, some
 
 MOST_CAUSES: Final = 20
+HOW_TO_LEAVE: Final = (
+    "Once it is mended, start a sync: one that succeeds brings the usual schedule back."
+)
+_SAID_ONCE: Final = "This is said once, however many nights it goes on; you hear when it is over."
 _HEAD: Final = ("", "new", "changed", "archived", "restored", "left out", "waiting")
 
 
@@ -113,7 +117,7 @@ def hold(facts: RunFacts) -> Notice:
     )
 
 
-def failure(facts: RunFacts, *, how_to_leave: str) -> Notice:
+def failure(facts: RunFacts) -> Notice:
     return Notice(
         kind="FAILURE",
         subject=f"{facts.tenant}: the sync failed, {_failed(facts).title[0].lower()}"
@@ -121,11 +125,11 @@ def failure(facts: RunFacts, *, how_to_leave: str) -> Notice:
         texts=(f"The sync of {facts.tenant} that ended on {facts.ended_at} failed.",),
         sections=_sections(facts),
         link=_link(facts),
-        closing=(_SAID_ONCE, how_to_leave, _next(facts)),
+        closing=(_SAID_ONCE, HOW_TO_LEAVE, _next(facts)),
     )
 
 
-def switched_off(facts: RunFacts, *, how_to_leave: str) -> Notice:
+def switched_off(facts: RunFacts) -> Notice:
     return Notice(
         kind="OFF",
         subject=f"{facts.tenant}: syncs are switched off",
@@ -137,7 +141,7 @@ def switched_off(facts: RunFacts, *, how_to_leave: str) -> Notice:
         ),
         sections=_sections(facts),
         link=_link(facts),
-        closing=(how_to_leave,),
+        closing=(HOW_TO_LEAVE,),
     )
 
 
@@ -158,9 +162,6 @@ def digest(tenant: str, day: str, runs: Sequence[RunFacts]) -> Notice:
         link=_link(last),
         closing=(_next(last),),
     )
-
-
-_SAID_ONCE: Final = "This is said once, however many nights it goes on; you hear when it is over."
 
 
 def _line(run: RunFacts) -> str:

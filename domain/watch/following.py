@@ -18,7 +18,7 @@ from domain.database import Database, set_tenant
 from domain.integrations.models import Integration, SyncSchedule
 from domain.integrations.retries import FIRST_WAIT, next_try
 from domain.integrations.schedule import next_due
-from domain.integrations.standings import HOW_TO_LEAVE, SyncStanding
+from domain.integrations.standings import SyncStanding
 from domain.notifications import runs
 from domain.notifications.links import Links
 from domain.notifications.notices import Notice
@@ -246,9 +246,9 @@ async def _tell(
 def _notice(facts: RunFacts, told_as: ToldAs) -> Notice:
     match told_as:
         case ToldAs.FAILURE:
-            return runs.failure(facts, how_to_leave=HOW_TO_LEAVE)
+            return runs.failure(facts)
         case ToldAs.OFF:
-            return runs.switched_off(facts, how_to_leave=HOW_TO_LEAVE)
+            return runs.switched_off(facts)
         case ToldAs.HOLD:
             return runs.hold(facts)
         case ToldAs.RECOVERED:

@@ -88,16 +88,15 @@ def _judge_failure(standing: Standing, ended: Ended) -> Judged:
 
 
 def _judge_hold(standing: Standing, ended: Ended) -> Judged:
-    """The provider was read: nothing fails any more, though something waits."""
-    fresh = ended.holds - standing.told
-    judged = Standing(told=ended.holds)
-    if fresh:
+    """The provider was read: nothing fails any more. Where all waits it is not well either."""
+    is_applied = ended.state is SyncRunState.SUCCEEDED_WITH_HOLD
+    told = ended.holds if is_applied else ended.holds | standing.told
+    judged = Standing(told=told)
+    if ended.holds - standing.told:
         return Judged(judged, ToldAs.HOLD)
-    if ended.state is SyncRunState.HELD:
+    if not is_applied:
         return Judged(judged, ToldAs.NONE)
-    if standing.told - ended.holds:
-        return Judged(judged, ToldAs.RECOVERED)
-    return Judged(judged, _summary(ended))
+    return Judged(judged, ToldAs.RECOVERED if standing.told - told else _summary(ended))
 
 
 def _judge_success(standing: Standing, ended: Ended) -> Judged:

@@ -88,6 +88,7 @@ COMMANDS = (
     "secrets check",
     "export errors",
     "export changes",
+    "mail preview",
     "legacy import",
     "legacy template",
     "admins import",

@@ -9,6 +9,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import asyncpg
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -167,3 +168,9 @@ async def new_tenant(story: Story, slug: str, provider: str = "CLEVER") -> Story
         "UPDATE integrations SET provider = $2 WHERE tenant_id = $1", other.tenant_id, provider
     )
     return other
+
+
+def local(day: int, hour: str) -> datetime:
+    """In March 2026, in Chicago."""
+    moment = datetime.fromisoformat(f"2026-03-{day:02}T{hour}:00")
+    return moment.replace(tzinfo=ZoneInfo("America/Chicago"))
