@@ -166,14 +166,14 @@ def test_a_database_that_is_not_there_is_one_line(run: Run, tmp_path: Path) -> N
     assert "cannot be reached" in refusal(run("migrate", **nowhere), 1)
     doctor = run("doctor", **nowhere)
     assert (doctor.returncode, doctor.stderr) == (1, "")
-    assert [line[:2] for line in doctor.stdout.splitlines()] == ["ok", "ok", "ok"] + 4 * ["NO"]
+    assert [line[:2] for line in doctor.stdout.splitlines()] == ["ok", "ok", "ok"] + 5 * ["NO"]
 
 
 def test_doctor_finds_everything_well(run: Run) -> None:
     result = run("doctor")
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert [line[:2] for line in lines] == 7 * ["ok"]
+    assert [line[:2] for line in lines] == 8 * ["ok"]
     assert lines[4] == "ok  Roles: homerow_api, homerow_owner, homerow_worker"
 
 

@@ -16,6 +16,7 @@ from tests.domain.sync.stories import Story
 from worker import tasks
 from worker.main import create_worker
 from worker.tasks import RUNS_AT_ONCE, Places, WorkerContext, check, clean, errand, tick, wake
+from worker.watch import watch
 
 pytestmark = pytest.mark.anyio
 
@@ -139,3 +140,18 @@ async def test_the_worker_reads_what_the_queue_wrote(resources: Resources) -> No
     assert worker.job_deserializer(await redis.get(key))["f"] == WAKE.name
     assert {WAKE.name, CHECK.name, ERRAND.name} <= set(worker.functions)
     assert worker.max_jobs > RUNS_AT_ONCE
+
+
+async def test_what_has_ended_is_told(story: Story, worker_resources: Resources) -> None:
+    await story.see.execute(
+        "INSERT INTO contacts (tenant_id, name, email, summary_mail)"
+        " VALUES ($1, 'Dana', 'data@story.example', 'ALWAYS')",
+        story.tenant_id,
+    )
+    for _ in range(2):
+        await watch(context_of(worker_resources))
+    subjects = await story.see.fetch("SELECT subject FROM mail_outbox")
+    assert len(subjects) == 1
+    assert await story.see.fetchval("SELECT told_as FROM sync_runs") == "SUMMARY"
+    names = {job.name for job in create_worker(WorkerContext(worker_resources)).cron_jobs or ()}
+    assert "watch" in names

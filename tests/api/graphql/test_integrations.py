@@ -254,3 +254,46 @@ async def test_groups_are_visible_some_days_before_they_start(
         assert data["tenant"]["integration"]["groupLeadDays"] == days
         groups = (await world.alpha.run(seen))["tenant"]["groups"]["nodes"]
         assert groups == [{"startsOn": "2026-08-17", "visibleOn": visible_on}]
+
+
+QUARANTINE = """{ tenant(slug: "alpha") { integration { quarantine {
+    since reason failures nextTryAt isOff message } } } }"""
+
+
+async def test_a_quarantine_says_since_when_why_and_how_to_leave(
+    world: World, superuser: asyncpg.Connection
+) -> None:
+    await world.operator.run(CONFIGURE, input=of_alpha(world))
+    due = "2027-03-01T08:00:00+00:00"
+    await superuser.execute(
+        "UPDATE sync_schedules SET next_due_at = $1::text::timestamptz WHERE tenant_id = $2",
+        due,
+        world.alpha_id,
+    )
+    await superuser.execute(
+        "INSERT INTO sync_standings (tenant_id, failures, first_failed_at, last_code)"
+        " VALUES ($1, 1, '2027-02-01T08:00:00Z', 'CONN_AUTH_REJECTED')",
+        world.alpha_id,
+    )
+    answer = await world.alpha.run(QUARANTINE)
+    assert answer["tenant"]["integration"]["quarantine"] is None
+    await superuser.execute("UPDATE sync_standings SET failures = 5")
+    answer = await world.alpha.run(QUARANTINE)
+    found = answer["tenant"]["integration"]["quarantine"]
+    assert found.pop("message") == (
+        "5 scheduled syncs in a row have failed. Enter current credentials in the integration,"
+        " then test it. It is tried again, less and less often. Once it is mended, start a sync:"
+        " one that succeeds brings the usual schedule back."
+    )
+    assert found == {
+        "since": "2027-02-01T08:00:00+00:00",
+        "reason": "CONN_AUTH_REJECTED",
+        "failures": 5,
+        "nextTryAt": due,
+        "isOff": False,
+    }
+    await superuser.execute("UPDATE sync_standings SET is_off = true")
+    answer = await world.alpha.run(QUARANTINE)
+    found = answer["tenant"]["integration"]["quarantine"]
+    assert (found["nextTryAt"], found["isOff"]) == (None, True)
+    assert "No sync starts by itself any more." in found["message"]

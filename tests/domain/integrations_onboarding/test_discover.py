@@ -13,6 +13,7 @@ from domain.providers.hosts import Hosts
 from domain.providers.shares import list_shares
 from domain.resources import Resources
 from domain.roster.source import Provider
+from tests.api.graphql.seed import insert
 from tests.builders import small_district
 from tests.fakes import classlink, clever
 from tests.fakes.classlink_state import Tenant
@@ -124,6 +125,28 @@ async def test_an_application_that_is_switched_off_is_withdrawn(
         ("1004", True),
         ("2222", True),
     ]
+
+
+async def test_operators_are_told_of_what_has_changed_once(
+    at_classlink: Served, worker_resources: Resources, superuser: asyncpg.Connection
+) -> None:
+    for email, role in (("op@homerow.example", "OPERATOR"), ("help@homerow.example", "SUPPORT")):
+        await insert(superuser, "operators", name="Op", email=email, role=role)
+    hosts = classlink_hosts(at_classlink)
+    for _ in range(2):
+        await look(worker_resources, hosts)
+    fake = at_classlink.state.fake
+    fake.put_tenant(replace(fake.tenants[0], enabled="false"))
+    await look(worker_resources, hosts)
+    mails = await superuser.fetch("SELECT * FROM mail_outbox ORDER BY id")
+    assert [(mail["tenant_id"], mail["recipient"], mail["subject"]) for mail in mails] == [
+        (None, "op@homerow.example", "Homerow: 2 districts changed sharing at CLASSLINK"),
+        (None, "op@homerow.example", "Homerow: 1 district changed sharing at CLASSLINK"),
+    ]
+    assert "Shared for the first time" in mails[0]["body_text"]
+    assert "- Just Arrived (1004)" in mails[0]["body_text"]
+    assert "Not shared any more" in mails[1]["body_text"]
+    assert "(1001)" in mails[1]["body_text"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from api.local import LocalServers
 from domain.notifications.delivery import CarrierFailed, Post, carrier_of, deliver
 from domain.notifications.mails import invitation_mail, password_changed_mail, reset_mail
-from domain.notifications.outbox import put_mail
+from domain.notifications.outbox import put_mail, put_mails_once
 from domain.resources import Resources
 from domain.settings import Environment, Settings
 from tests.api.graphql.seed import add_tenant
@@ -327,3 +327,37 @@ def test_every_mail_has_text_and_html_and_a_subject_of_one_line() -> None:
         assert "\r" not in mail.subject
         assert "<script" not in mail.html
         assert "<img" not in mail.html
+
+
+async def test_a_mail_of_the_operators_is_no_tenants(
+    resources: Resources, worker_resources: Resources, superuser: asyncpg.Connection
+) -> None:
+    tenant_id = await add_tenant(superuser, "alpha")
+    async with worker_resources.database.transaction() as session:
+        for _ in range(2):
+            await put_mails_once(session, tenant_id=None, mails=[MAIL], key="x")
+    async with worker_resources.database.transaction(tenant_id) as session:
+        await put_mails_once(session, tenant_id=tenant_id, mails=[MAIL], key="x")
+    count = text("SELECT count(id) FROM mail_outbox")
+    for database in (resources.database, worker_resources.database):
+        for tenant in (None, tenant_id):
+            async with database.read(tenant) as session:
+                assert await session.scalar(count) == 1
+    with pytest.raises(ProgrammingError, match="row-level security"):
+        async with worker_resources.database.transaction(tenant_id) as session:
+            await put_mails_once(session, tenant_id=None, mails=[MAIL], key="y")
+    carrier = Carrier()
+    assert await deliver(worker_resources.database, Post(carrier, SENDER)) == 2
+    assert await deliver(worker_resources.database, Post(carrier, SENDER)) == 0
+
+
+async def test_a_server_that_is_away_is_asked_for_a_handful_and_no_more(
+    resources: Resources, worker_resources: Resources, superuser: asyncpg.Connection
+) -> None:
+    await write(resources, superuser, count=25)
+    carrier = Carrier()
+    carrier.is_away = True
+    assert await deliver(worker_resources.database, Post(carrier, SENDER)) == 0
+    assert await superuser.fetchval("SELECT sum(attempts) FROM mail_outbox") == 10
+    carrier.is_away = False
+    assert await deliver(worker_resources.database, Post(carrier, SENDER)) == 15
