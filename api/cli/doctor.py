@@ -22,7 +22,7 @@ from api.migrate import alembic_config
 from api.site import SUPERUSER, Site, open_site, prepare
 from domain.database import DatabaseRole
 from domain.settings import Environment, Settings
-from domain.watch.undelivered import count_mails
+from domain.watch.undelivered import COUNT_MAILS, Outbox
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_POSTGRESQL = 18
@@ -164,8 +164,8 @@ async def _redis(site: Site) -> str:
 
 async def _mails(site: Site) -> str:
     """What waits is no fault; what was given up never arrived."""
-    async with site.resources(DatabaseRole.API) as resources, resources.database.read() as session:
-        found = await count_mails(session)
+    row = await _ask(site, lambda connection: connection.execute(COUNT_MAILS).one())
+    found = Outbox(*row)
     waiting = f"Mails: {found.waiting:,} waiting, {found.failing:,} of them tried in vain so far"
     if found.given_up:
         raise Wrong(

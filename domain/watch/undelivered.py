@@ -2,7 +2,7 @@
 
 from collections import Counter
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 from sqlalchemy import text
@@ -11,6 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from domain.database import Database
 from domain.notifications.alarms import undelivered
 from domain.notifications.recipients import tell_operators
+
+COUNT_MAILS: Final = text("SELECT * FROM count_mails()")
+"""The columns of an Outbox. For every role."""
 
 log = structlog.get_logger()
 
@@ -26,7 +29,7 @@ class Outbox(NamedTuple):
 
 async def count_mails(session: AsyncSession) -> Outbox:
     """Of all tenants, for operators."""
-    return Outbox(*(await session.execute(text("SELECT * FROM count_mails()"))).one())
+    return Outbox(*(await session.execute(COUNT_MAILS)).one())
 
 
 async def give_up_mails(database: Database, *, now: datetime) -> int:
