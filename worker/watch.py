@@ -7,6 +7,7 @@ from domain.watch.digests import write_digests
 from domain.watch.following import follow_up
 from domain.watch.late import tell_of_late
 from domain.watch.outages import watch_providers
+from domain.watch.pauses import tell_of_pauses
 from domain.watch.undelivered import give_up_mails
 from worker.tasks import WorkerContext
 
@@ -18,5 +19,6 @@ async def watch(ctx: dict[str, Any]) -> None:
     await follow_up(database, links=links, now=now)
     await watch_providers(database, now=now)
     await tell_of_late(database, links=links, now=now)
+    await tell_of_pauses(database, links=links, now=now)
     await write_digests(database, links=links, now=now)
     await give_up_mails(database, now=now)

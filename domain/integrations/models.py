@@ -237,7 +237,7 @@ class SyncSchedule(Base):
 
 
 class SyncBlackout(TenantRow, Base):
-    """Local days, both included, on which no run starts by schedule."""
+    """Local days, both included, on which no run starts by schedule; contacts hear of it before."""
 
     __tablename__ = "sync_blackouts"
     __table_args__ = (
@@ -249,3 +249,4 @@ class SyncBlackout(TenantRow, Base):
     starts_on: Mapped[date]
     ends_on: Mapped[date]
     reason: Mapped[str]
+    told_at: Mapped[datetime | None]

@@ -25,6 +25,7 @@ from domain.integrations.rhythms import (
 )
 from domain.integrations.schedule import Rhythm, next_due
 from domain.integrations.service import get_integration, take_integration
+from domain.integrations.standings import begin_anew
 from domain.people.audit import record_act
 from domain.people.callers import Caller
 from domain.tenants.service import check_time_zone, get_tenant
@@ -106,6 +107,8 @@ async def set_schedule(
     row.next_due_at = due if integration.status is IntegrationStatus.ACTIVE else None
     if is_preview:
         return Planned(row, blackouts, rhythm)
+    if row.next_due_at is not None and schedule.next_due_at is None:
+        await begin_anew(session, tenant_id=tenant_id, now=now)
     for name, value in (*changed.items(), ("next_due_at", row.next_due_at)):
         setattr(schedule, name, value)
     if setting.blackouts is not None:
@@ -160,6 +163,7 @@ async def resume(
     integration.status = IntegrationStatus.ACTIVE
     rhythm = await read_rhythm(session, schedule, time_zone=tenant.time_zone)
     schedule.next_due_at = next_due(rhythm, after=now)
+    await begin_anew(session, tenant_id=tenant_id, now=now)
     _record(session, integration, caller, "integrationResume")
     await session.flush()
     return integration

@@ -15,9 +15,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.database import Database, set_tenant
-from domain.integrations.models import Integration, SyncSchedule
+from domain.integrations.models import Integration, IntegrationStatus, SyncSchedule
 from domain.integrations.retries import FIRST_WAIT, next_try
-from domain.integrations.schedule import next_due
+from domain.integrations.rhythms import read_rhythm
+from domain.integrations.schedule import HORIZON, Rhythm, next_due, not_in_blackout
 from domain.integrations.standings import SyncStanding
 from domain.notifications import runs
 from domain.notifications.links import Links
@@ -37,7 +38,7 @@ from domain.sync.models import (
 )
 from domain.tenants.contacts import list_contacts
 from domain.tenants.models import Delivery, Tenant, TenantStatus
-from domain.tenants.service import check_time_zone, get_tenant
+from domain.tenants.service import get_tenant
 from domain.validation.codes import Severity
 from domain.validation.models import ErrorState, ValidationError
 from domain.watch.facts import read_facts
@@ -115,13 +116,13 @@ async def _judge(
     run.told_at, run.told_as = watch.now, _mark(standing, ended)
     schedule = await _find_schedule(session, run)
     if schedule is not None:
-        regular = regular_due(schedule, tenant, watch.now)
+        rhythm = await read_rhythm(session, schedule, time_zone=tenant.time_zone)
         if ended.state is SyncRunState.FAILED:
-            if _try_again(schedule, standing, ended, regular=regular):
+            if _try_again(schedule, standing, ended, rhythm, watch.now):
                 run.told_as = ToldAs.OFF
         elif was_failing and ended.state is not SyncRunState.CANCELLED:
             standing.is_off = False
-            schedule.next_due_at = regular
+            schedule.next_due_at = next_due(rhythm, after=watch.now)
     await session.flush()
     if tenant.status is TenantStatus.ACTIVE:
         next_due_at = schedule.next_due_at if schedule else None
@@ -177,44 +178,43 @@ def _mark(standing: SyncStanding, ended: Ended) -> ToldAs:
 
 
 async def _find_schedule(session: AsyncSession, run: SyncRun) -> SyncSchedule | None:
+    """None where it is paused: then nothing is due, however a run has ended."""
     found: SyncSchedule | None = await session.scalar(
         select(SyncSchedule)
+        .join(
+            Integration,
+            (Integration.tenant_id == SyncSchedule.tenant_id)
+            & (Integration.id == SyncSchedule.integration_id),
+        )
         .where(
             SyncSchedule.tenant_id == run.tenant_id,
             SyncSchedule.integration_id == run.integration_id,
+            Integration.status == IntegrationStatus.ACTIVE,
         )
-        .with_for_update()
+        .with_for_update(of=SyncSchedule)
     )
     return found
 
 
-def regular_due(schedule: SyncSchedule, tenant: Tenant, now: datetime) -> datetime:
-    """When the schedule alone would have the next run."""
-    return next_due(
-        first_on=schedule.first_on,
-        at=schedule.local_time,
-        every_days=schedule.every_days,
-        zone=check_time_zone(tenant.time_zone),
-        after=now,
-    )
-
-
 def _try_again(
-    schedule: SyncSchedule, standing: SyncStanding, ended: Ended, *, regular: datetime
+    schedule: SyncSchedule, standing: SyncStanding, ended: Ended, rhythm: Rhythm, now: datetime
 ) -> bool:
     """Only after a run of the schedule's, and where it goes on. Whether it was given up now."""
     if ended.trigger is not SyncTrigger.SCHEDULE or schedule.next_due_at is None:
         return False
+    # Without a night left, the next try is none of the schedule's.
+    regular = next_due(rhythm, after=now) or now + HORIZON
     if ended.is_excused or standing.first_failed_at is None:
-        schedule.next_due_at = min(ended.at + FIRST_WAIT, regular)
-        return False
-    schedule.next_due_at = next_try(
-        failures=standing.failures,
-        first_failed_at=standing.first_failed_at,
-        now=ended.at,
-        regular=regular,
-    )
-    standing.is_off = schedule.next_due_at is None
+        tried: datetime | None = min(ended.at + FIRST_WAIT, regular)
+    else:
+        tried = next_try(
+            failures=standing.failures,
+            first_failed_at=standing.first_failed_at,
+            now=ended.at,
+            regular=regular,
+        )
+        standing.is_off = tried is None
+    schedule.next_due_at = tried and not_in_blackout(rhythm, tried)
     return standing.is_off
 
 

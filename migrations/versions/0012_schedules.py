@@ -58,6 +58,7 @@ def upgrade() -> None:
         sa.Column("starts_on", sa.Date(), nullable=False),
         sa.Column("ends_on", sa.Date(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True)),
         sa.CheckConstraint("starts_on <= ends_on", name=op.f("ck_sync_blackouts_days")),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),
         sa.ForeignKeyConstraint(

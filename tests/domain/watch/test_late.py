@@ -66,6 +66,20 @@ async def test_who_is_promised_nothing_is_not_late(
     assert await morning(story, server, NIGHT + 3 * DAY) == []
 
 
+async def test_a_blackout_puts_the_promise_off_until_it_is_over(
+    story: Story, server: MailServer
+) -> None:
+    await story.see.execute("UPDATE sync_schedules SET time_zone = 'UTC'")
+    await story.see.execute(
+        "INSERT INTO sync_blackouts (tenant_id, integration_id, starts_on, ends_on, reason)"
+        " SELECT tenant_id, id, '2026-10-02', '2026-10-20', '' FROM integrations"
+    )
+    over = datetime(2026, 10, 21, tzinfo=UTC)
+    for moment in (NIGHT + 5 * DAY, over, over + DAY + ALLOWANCE):
+        assert [mail for mail in await morning(story, server, moment) if mail in BOTH] == []
+    assert await morning(story, server, over + DAY + ALLOWANCE + SECOND) == BOTH
+
+
 async def test_who_went_live_without_a_sync_is_late(story: Story, server: MailServer) -> None:
     await story.see.execute("UPDATE subscriptions SET go_live_on = '2026-10-05'")
     await story.see.execute("UPDATE sync_standings SET last_success_at = NULL")

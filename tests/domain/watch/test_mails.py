@@ -2,16 +2,18 @@
 
 import asyncio
 import re
-from datetime import date
+from datetime import datetime
 from email.message import EmailMessage
+from zoneinfo import ZoneInfo
 
 import pytest
 from structlog.testing import capture_logs
 
-from domain.clock import new_id, utc_now
+from domain.clock import utc_now
 from domain.notifications.delivery import deliver
 from domain.sync.models import SyncMode, SyncRunState
-from domain.watch.pauses import Pause, tell_of_pause
+from domain.tenants.service import DEFAULT_TIME_ZONE
+from domain.watch.pauses import tell_of_pauses
 from domain.watch.undelivered import Outbox, count_mails
 from tests.domain.sync.stories import Story
 from tests.domain.watch.mailing import (
@@ -189,13 +191,17 @@ async def test_licences_are_told_once_for_each_crossing(story: Story, server: Ma
     assert mails == [[], full, [], [], full]
 
 
-async def test_a_pause_is_told_once(story: Story, server: MailServer) -> None:
-    coming = Pause(
-        new_id(), story.tenant_id, date(2026, 12, 21), date(2027, 1, 1), "Winter <break>"
+async def test_a_blackout_is_told_once_the_morning_before(story: Story, server: MailServer) -> None:
+    await story.see.execute(
+        "INSERT INTO sync_blackouts (tenant_id, integration_id, starts_on, ends_on, reason)"
+        " SELECT tenant_id, id, '2026-12-21', '2027-01-01', 'Winter <break>' FROM integrations"
     )
-    for _ in range(2):
-        async with story.worker.transaction(story.tenant_id) as session:
-            await tell_of_pause(session, coming=coming, links=LINKS)
+    zone = ZoneInfo(DEFAULT_TIME_ZONE)
+    told = [
+        await tell_of_pauses(story.worker, links=LINKS, now=datetime(2026, 12, *at, tzinfo=zone))
+        for at in ((20, 6, 59), (20, 7, 0), (20, 7, 1), (20, 12, 0))
+    ]
+    assert told == [0, 1, 0, 0]
     await deliver(story.worker, server.post)
     assert "Winter &lt;break&gt;" in bodies(server.mails[0])[1]
     subject = "alpha: no syncs from Monday 21 December 2026"

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0014"
-down_revision = "0010"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
@@ -125,16 +125,40 @@ $$ WITH late AS (
      JOIN sync_schedules d ON d.tenant_id = t.id AND d.integration_id = i.id
      LEFT JOIN subscriptions s ON s.tenant_id = t.id
      LEFT JOIN sync_standings n ON n.tenant_id = t.id
+     CROSS JOIN LATERAL (SELECT coalesce(d.time_zone, t.time_zone) AS name,
+       (p_now AT TIME ZONE coalesce(d.time_zone, t.time_zone))::date AS today) z
      WHERE t.status = 'ACTIVE' AND n.late_told_at IS NULL
        AND coalesce(s.go_live_on <= p_now::date, i.rostered_at IS NOT NULL)
        AND greatest(coalesce(n.last_success_at, s.go_live_on::timestamptz, i.rostered_at),
-         n.watched_from) < p_now - d.every_days * interval '1 day' - p_allowance),
+         n.watched_from,
+         (SELECT max((least(b.ends_on, z.today) + 1)::timestamp AT TIME ZONE z.name)
+          FROM sync_blackouts b WHERE b.tenant_id = d.tenant_id
+            AND b.integration_id = d.integration_id AND b.starts_on <= z.today))
+         < p_now - d.every_days * interval '1 day' - p_allowance),
    taken AS (
      INSERT INTO sync_standings AS n (tenant_id, late_told_at) SELECT id, p_now FROM late
      ON CONFLICT (tenant_id) DO UPDATE SET late_told_at = p_now WHERE n.late_told_at IS NULL
      RETURNING n.tenant_id)
    SELECT l.id, l.slug, l.last_success_at, l.every_days
    FROM late l JOIN taken k ON k.tenant_id = l.id ORDER BY l.slug $$
+""",
+    ),
+    # From seven in the morning of the day before.
+    "take_coming_blackouts(timestamptz)": (
+        WORKER,
+        """
+CREATE FUNCTION take_coming_blackouts(p_now timestamptz)
+RETURNS TABLE (tenant_id uuid, starts_on date, ends_on date, reason text)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS
+$$ UPDATE sync_blackouts b SET told_at = p_now
+   FROM sync_schedules d
+   JOIN integrations i ON i.tenant_id = d.tenant_id AND i.id = d.integration_id
+   JOIN tenants t ON t.id = d.tenant_id
+   WHERE d.tenant_id = b.tenant_id AND d.integration_id = b.integration_id
+     AND i.status = 'ACTIVE' AND t.status = 'ACTIVE' AND b.told_at IS NULL
+     AND b.starts_on = ((p_now AT TIME ZONE coalesce(d.time_zone, t.time_zone))
+       - interval '7 hours')::date + 1
+   RETURNING b.tenant_id, b.starts_on, b.ends_on, b.reason $$
 """,
     ),
     # Of each provider, how many tenants had a run lately, and of how many the last one failed in
