@@ -17,6 +17,7 @@ from tests.benchmarks.nights import measure
 from tests.benchmarks.places import PAGE, RESULTS, ROOT
 from tests.benchmarks.pulls import Pulled, measure_pulls
 from tests.benchmarks.results import Results, store
+from tests.benchmarks.rush import Rush, measure_rush
 from tests.benchmarks.samples import Kind, Measured, Size
 from tests.benchmarks.tables import show, write_page
 from tests.benchmarks.targets import Way
@@ -39,6 +40,10 @@ class Pulling(NamedTuple):
 PULLS = Pulling(94_000, 3)
 QUICK_PULLS = Pulling(9_400, 1)
 LIST_STUDENTS = 13_000
+RUSH_STUDENTS = 470
+"""Which is 500 people."""
+TENANTS = 1000
+QUICK_TENANTS = 50
 PAGES = 100
 QUICK_PAGES = 20
 
@@ -59,6 +64,9 @@ def main() -> None:
     )
     parser.add_argument(
         "--lists", choices=["none", "all"], default="all", help="pages of users by the API"
+    )
+    parser.add_argument(
+        "--rush", choices=["none", "all"], default="all", help="many tenants due in one minute"
     )
     parser.add_argument("--quick", action="store_true", help="small districts, everything once")
     parser.add_argument("--write-docs", action="store_true", help=f"the tables into {PAGE.name}")
@@ -85,6 +93,7 @@ async def _measure_all(wanted: argparse.Namespace) -> Results:
         measured = [await _measure_size(local, size) for size in _sizes(wanted)]
         pulled = await _measure_pulls(local, wanted)
         listed = await _measure_lists(local, wanted)
+        rushes = await _measure_rush(local, wanted)
     command = " ".join(["python -m tests.benchmarks", *sys.argv[1:]])
     return Results(
         at=at,
@@ -93,6 +102,7 @@ async def _measure_all(wanted: argparse.Namespace) -> Results:
         measured=measured,
         pulled=pulled,
         listed=listed,
+        rushes=rushes,
     )
 
 
@@ -128,6 +138,15 @@ async def _measure_lists(local: LocalServers, wanted: argparse.Namespace) -> Seq
     async with open_bench(local, "lists") as bench:
         repetitions = QUICK_PAGES if wanted.quick else PAGES
         return await measure_lists(bench, package, repetitions=repetitions)
+
+
+async def _measure_rush(local: LocalServers, wanted: argparse.Namespace) -> Sequence[Rush]:
+    if wanted.rush == "none":
+        return []
+    package = first_night_of(RUSH_STUDENTS)
+    async with open_bench(local, "rush") as bench:
+        tenants = QUICK_TENANTS if wanted.quick else TENANTS
+        return await measure_rush(bench, package, tenants=tenants)
 
 
 main()

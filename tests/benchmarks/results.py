@@ -12,6 +12,7 @@ from tests.benchmarks.lists import Listed
 from tests.benchmarks.machine import Machine
 from tests.benchmarks.places import RESULTS
 from tests.benchmarks.pulls import Pulled
+from tests.benchmarks.rush import Rush
 from tests.benchmarks.samples import Kind, Measured
 
 
@@ -49,6 +50,7 @@ class Results:
     measured: Sequence[Measured]
     pulled: Sequence[Pulled]
     listed: Sequence[Listed]
+    rushes: Sequence[Rush]
 
     @property
     def largest(self) -> Measured:
@@ -106,6 +108,19 @@ def rows_of_lists(results: Results) -> list[Row]:
     ]
 
 
+def rows_of_rushes(results: Results) -> list[Row]:
+    return [
+        Row(
+            f"a worker's own processor time for a run ÷ without a worker, {rush.night},"
+            f" {rush.tenants:,} tenants",
+            f"{rush.cpu_ratio:.2f}",
+            "none",
+            "1",
+        )
+        for rush in results.rushes
+    ]
+
+
 def _figure(ratios: Sequence[float]) -> str:
     figure = f"{median(ratios):.2f}"
     if len(ratios) > 1:
@@ -127,6 +142,7 @@ def _as_json(results: Results) -> dict[str, Any]:
         "command": results.command,
         "machine": asdict(results.machine),
         "sizes": {measured.size.name: _size_as_json(measured) for measured in results.measured},
+        "rushes": [asdict(rush) for rush in results.rushes],
         "lists": {listed.order: _listed_as_json(listed) for listed in results.listed},
         "pulls": {pulled.way.value: _pulled_as_json(pulled) for pulled in results.pulled},
     }

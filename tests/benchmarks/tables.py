@@ -11,7 +11,14 @@ from rich.table import Table as RichTable
 from domain.sync.models import ACTIVE
 from tests.benchmarks.pull_floor import Floor
 from tests.benchmarks.pulls import Pulled
-from tests.benchmarks.results import Results, rows_of_lists, rows_of_nights, rows_of_pulls
+from tests.benchmarks.results import (
+    Results,
+    rows_of_lists,
+    rows_of_nights,
+    rows_of_pulls,
+    rows_of_rushes,
+)
+from tests.benchmarks.rush import Rush
 from tests.benchmarks.samples import Kind, Sample, median_of
 
 FIGURES = ("work", "measured", "must", "aim")
@@ -64,7 +71,28 @@ def _parts(results: Results) -> dict[str, Sequence[Table]]:
         parts["pulls"] = [(FIGURES, rows_of_pulls(results)), _seconds_of_pulls(results)]
     if results.listed:
         parts["lists"] = [(FIGURES, rows_of_lists(results)), _milliseconds_of_lists(results)]
+    if results.rushes:
+        parts["rush"] = [(FIGURES, rows_of_rushes(results)), _seconds_of_rushes(results)]
     return parts
+
+
+def _seconds_of_rushes(results: Results) -> Table:
+    return _side_by_side([(rush.night, _rush_column(rush)) for rush in results.rushes])
+
+
+def _rush_column(rush: Rush) -> dict[str, str]:
+    return {
+        "tenants": f"{rush.tenants:,}",
+        "started late, median, s": f"{rush.lag(0.5):.1f}",
+        "started late, 95 of 100, s": f"{rush.lag(0.95):.1f}",
+        "started late, the last, s": f"{rush.lags[-1]:.1f}",
+        "from the first due to the last ended, s": f"{rush.seconds:.1f}",
+        "runs a second": f"{rush.runs_a_second:.1f}",
+        "a sync beside others, by its phases, median, s": f"{median(rush.syncs):.2f}",
+        "a sync alone, without a worker, s": f"{rush.alone_seconds / rush.alone_runs:.2f}",
+        "processor time of the workers for a run, s": f"{rush.cpu_seconds / rush.tenants:.3f}",
+        "the same without a worker, s": f"{rush.alone_cpu_seconds / rush.alone_runs:.3f}",
+    }
 
 
 def _seconds(results: Results) -> Table:
