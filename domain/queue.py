@@ -17,6 +17,7 @@ from domain.jobs import Job, JobQueue
 from domain.news import channel_of
 
 _CLOSING_SECONDS = 1
+_PUTTING_SECONDS = 5
 
 log = structlog.get_logger()
 
@@ -51,7 +52,9 @@ class ArqQueue(JobQueue):
     @override
     async def put(self, job: Job) -> None:
         try:
-            await self.redis.enqueue_job(job.name)
+            # One that hangs is as good as away.
+            async with asyncio.timeout(_PUTTING_SECONDS):
+                await self.redis.enqueue_job(job.name)
         except (RedisError, OSError) as error:
             log.warning("queue_unreachable", job=job.name, error=type(error).__name__)
 

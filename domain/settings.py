@@ -31,7 +31,8 @@ class Settings(BaseSettings):
     `admin_url` is where a frontend shows administrators a tenant; see domain.notifications.links.
 
     A run can be undone for `retention_days`: for so long it is kept what it changed. Who has been
-    archived for `purge_days` is erased.
+    archived for `purge_days` is erased. So many runs read from one provider at once, over all
+    workers, as `runs_per_provider` says.
 
     Prometheus finds /metrics at `metrics_host` and `metrics_port`; without a port there are none.
     """
@@ -70,6 +71,7 @@ class Settings(BaseSettings):
     mail_from: str = "Homerow <homerow@localhost>"
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = None
+    runs_per_provider: int = Field(default=8, ge=1)
     retention_days: int = Field(default=90, ge=1)
     purge_days: int = Field(default=365, ge=1)
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
-import sys
+import signal
+from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from arq import cron
 from arq.worker import Worker, func
+from redis.exceptions import RedisError
 
 from domain.collector import calm_collector
 from domain.database import DatabaseRole
@@ -17,31 +20,35 @@ from domain.logs import configure_logs
 from domain.notifications.delivery import Post
 from domain.notifications.links import Links
 from domain.providers.hosts import Hosts
-from domain.queue import encode_job, redis_settings
+from domain.queue import encode_job
 from domain.resources import open_resources
 from domain.secrets import KeyRing
 from domain.settings import Settings, read_settings
+from worker.clock import keep_time
 from worker.discover import discover
+from worker.places import RUNS_AT_ONCE
 from worker.tasks import (
-    RUNS_AT_ONCE,
     WorkerContext,
     check,
     clean,
     erase,
     errand,
     mail,
-    tick,
     wake,
 )
 from worker.watch import watch
 
 _SHORT_JOBS = 3
-"""Places for what never takes long: trying a connection, errands, and the clock's ticks."""
+"""Places for what never takes long: trying a connection, errands, mails."""
 _MINUTES = 60
 _HOURS = 3600
-_TICKS = {0, 20, 40}
-"""Seconds of every minute: a dead worker's run is taken over within a minute."""
 _LOOKS = {10, 30, 50}
+_PATIENCE = 1.0
+"""Seconds before a queue that is away is looked for again."""
+_DRAIN = 10.0
+"""Seconds that what is under way has to end by itself, once the worker is told to end."""
+_LEAVE = 3.0
+"""And then to be left in good order."""
 
 log = structlog.get_logger()
 
@@ -60,15 +67,6 @@ def create_worker(context: WorkerContext) -> Worker:
             func(mail, name=MAIL.name, keep_result=0, timeout=_HOURS, max_tries=1),
         ],
         cron_jobs=[
-            cron(
-                tick,
-                name="tick",
-                second=_TICKS,
-                run_at_startup=True,
-                timeout=24 * _HOURS,
-                keep_result=0,
-                max_tries=1,
-            ),
             cron(clean, name="clean", minute=7, second=0, keep_result=0, max_tries=1),
             cron(
                 erase,
@@ -99,15 +97,72 @@ def create_worker(context: WorkerContext) -> Worker:
                 max_tries=1,
             ),
         ],
-        redis_settings=redis_settings(context.resources.redis_url),
+        redis_pool=context.resources.queue.redis,
         ctx={"homerow": context},
         max_jobs=RUNS_AT_ONCE + _SHORT_JOBS,
-        job_completion_wait=10,
+        on_job_start=_note,
         poll_delay=0.2,
         job_serializer=encode_job,
         job_deserializer=json.loads,
-        handle_signals=True,
+        handle_signals=False,
     )
+
+
+async def _note(ctx: dict[str, Any]) -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        WorkerContext.of(ctx).note(task)
+
+
+async def heed_calls(context: WorkerContext) -> None:
+    """Take wake-ups from the queue, for as long as the process lives.
+
+    arq's worker ends when Redis is away for a moment. What it began goes on, and another one, whose
+    counts are right, takes its place.
+    """
+    while True:
+        try:
+            await create_worker(context).async_run()
+        except (RedisError, OSError) as error:
+            log.warning("queue_lost", error=type(error).__name__)
+        await asyncio.sleep(_PATIENCE)
+
+
+async def live(context: WorkerContext) -> None:
+    """Heed the clock and the queue until a signal says to end."""
+    signals = asyncio.Queue[None]()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, None)
+    told = asyncio.create_task(signals.get())
+    heeding = [asyncio.create_task(heed(context)) for heed in (heed_calls, keep_time)]
+    log.info("worker_started")
+    ended, _ = await asyncio.wait([told, *heeding], return_when=asyncio.FIRST_COMPLETED)
+    log.info("worker_ending", under_way=len(context.under_way))
+    for task in heeding:
+        task.cancel()
+    await asyncio.wait(heeding)
+    await _drain(context, signals)
+    for task in ended:
+        task.result()
+
+
+async def _drain(context: WorkerContext, signals: asyncio.Queue[None]) -> None:
+    """Wait for what is under way, until it takes too long or a second signal says so.
+
+    Runs that are not through by then are given back: others go on with them from their last phase.
+    """
+    context.places.close()
+    hurried = asyncio.create_task(signals.get())
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN):
+            while context.under_way and not hurried.done():
+                await asyncio.wait(
+                    {hurried, *context.under_way}, return_when=asyncio.FIRST_COMPLETED
+                )
+    left = {hurried, *context.under_way}
+    for task in left:
+        task.cancel()
+    await asyncio.wait(left, timeout=_LEAVE)
 
 
 async def run(settings: Settings) -> None:
@@ -127,27 +182,26 @@ async def run(settings: Settings) -> None:
         hosts=Hosts.of(settings),
         role=DatabaseRole.WORKER,
     ) as resources:
-        log.info("worker_started")
         context = WorkerContext(
             resources,
             kept=timedelta(days=settings.retention_days),
             people_kept=timedelta(days=settings.purge_days),
             post=post,
             links=Links.of(settings),
+            runs_per_provider=settings.runs_per_provider,
         )
         with serving_metrics(
             resources.database, host=settings.metrics_host, port=settings.metrics_port
         ):
-            await create_worker(context).async_run()
+            await live(context)
 
 
 def main() -> None:
     configure_logs()
     calm_collector()
-    try:
+    # Ctrl-C before it has begun, or when it has ended.
+    with suppress(KeyboardInterrupt):
         asyncio.run(run(read_settings()))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """What the worker does when it is woken: unpack, call the domain, nothing else."""
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Coroutine
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, Final, cast
+from typing import Any, cast
+from uuid import UUID
 
 from domain.clock import utc_now
 from domain.errands.perform import perform_errand
@@ -14,21 +16,10 @@ from domain.privacy import erasing
 from domain.privacy.erasing import purge
 from domain.resources import Resources
 from domain.sync.due import start_due_runs
+from domain.sync.lease import Place
 from domain.sync.retention import KEPT, drop_what_is_old
 from domain.sync.run import reap, work
-
-RUNS_AT_ONCE: Final = 4
-
-
-@dataclass(slots=True)
-class Places:
-    """How many of the worker's places for runs are taken, and whether there was another call.
-
-    The jobs beside them are short: nobody who tries a connection waits for a long sync.
-    """
-
-    taken: int = 0
-    is_called: bool = False
+from worker.places import Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +27,8 @@ class WorkerContext:
     """The one key of ours in arq's untyped context.
 
     `kept`: see domain.sync.retention; `people_kept`: domain.privacy.erasing. Without a `post`
-    mails wait.
+    mails wait. `runs_per_provider` read from one provider at once, over all workers. `under_way`
+    is what is waited for when the worker ends.
     """
 
     resources: Resources
@@ -45,29 +37,37 @@ class WorkerContext:
     people_kept: timedelta = erasing.KEPT
     post: Post | None = None
     links: Links = field(default_factory=Links)
+    runs_per_provider: int | None = None
+    under_way: set[asyncio.Task[None]] = field(default_factory=set)
 
     @classmethod
     def of(cls, ctx: dict[str, Any]) -> "WorkerContext":
         return cast(WorkerContext, ctx["homerow"])
 
+    def begin(self, job: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Of our own accord, and not because the queue said so."""
+        task = asyncio.create_task(job)
+        self.note(task)
+        return task
+
+    def note(self, task: asyncio.Task[None]) -> None:
+        self.under_way.add(task)
+        task.add_done_callback(self.under_way.discard)
+
 
 async def wake(ctx: dict[str, Any]) -> None:
-    """Work on runs until there is none. A wake-up names no run: the rows say what is to do.
+    """Work on runs until there is none. A wake-up names no run: the rows say what is to do."""
+    context = WorkerContext.of(ctx)
+    resources = context.resources
 
-    Where all places are taken, those who have them look once more before they leave.
-    """
-    resources, places = WorkerContext.of(ctx).resources, WorkerContext.of(ctx).places
-    places.is_called = True
-    if places.taken == RUNS_AT_ONCE:
-        return
-    places.taken += 1
-    try:
-        while places.is_called:
-            places.is_called = False
-            while await work(resources.database, resources.open_source, resources.keys):
-                pass
-    finally:
-        places.taken -= 1
+    async def work_at(place: Place) -> UUID | None:
+        limited = replace(place, per_provider=context.runs_per_provider)
+        return await work(resources.database, resources.open_source, resources.keys, limited)
+
+    if taken := context.places.call(work_at):
+        for task in taken:
+            context.note(task)
+        await asyncio.wait(taken)
 
 
 async def check(ctx: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.database import Database
+from domain.jobs import WAKE, enqueue
 
 SILENCE = timedelta(seconds=20)
 """A worker that was not heard of for so long is taken for dead."""
@@ -40,17 +41,40 @@ class Lease:
     token: int
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What may be claimed for a worker's place; None is no limit.
+
+    `waiting` and `left` are the most digits that the expected records of a run may have, of one
+    that waits and of one that a dead worker left; a size that nobody knows counts as six digits.
+    `per_provider` runs may read from one provider at once, over all workers.
+    """
+
+    waiting: int | None = None
+    left: int | None = None
+    per_provider: int | None = None
+
+
+ANY_RUN = Place()
+
+
 def connection_name(run_id: UUID) -> str:
     """How a run's connection is known in pg_stat_activity."""
     return f"homerow sync {run_id}"
 
 
-async def claim_run(database: Database) -> Lease | None:
+async def claim_run(database: Database, place: Place = ANY_RUN) -> Lease | None:
     """The next run that nobody works on; ends the connection of the worker that had it."""
     async with database.transaction() as session:
         row = (
             await session.execute(
-                text("SELECT * FROM claim_sync_run(:silence)"), {"silence": SILENCE}
+                text("SELECT * FROM claim_sync_run(:silence, :waiting, :left, :per_provider)"),
+                {
+                    "silence": SILENCE,
+                    "waiting": place.waiting,
+                    "left": place.left,
+                    "per_provider": place.per_provider,
+                },
             )
         ).one_or_none()
         if row is None:
@@ -58,6 +82,38 @@ async def claim_run(database: Database) -> Lease | None:
         if row.former_backend_pid is not None:
             await _end_connection(session, row.former_backend_pid, connection_name(row.run_id))
         return Lease(row.tenant_id, row.run_id, row.token)
+
+
+async def give_back(database: Database, lease: Lease) -> None:
+    """Let another worker go on with the run at once. That this one began it does not count.
+
+    Where it cannot be said, others find out by its silence.
+    """
+    try:
+        await end_own_connection(database, lease)
+        async with database.transaction(lease.tenant_id) as session:
+            given = await session.scalar(
+                text(
+                    "UPDATE sync_leases SET heartbeat_at = 'epoch', backend_pid = NULL"
+                    " WHERE tenant_id = :tenant_id AND run_id = :run_id AND token = :token"
+                    " RETURNING true"
+                ),
+                {"tenant_id": lease.tenant_id, "run_id": lease.run_id, "token": lease.token},
+            )
+            if not given:
+                return
+            await session.execute(
+                text(
+                    "UPDATE sync_runs SET attempts = attempts - 1"
+                    " WHERE tenant_id = :tenant_id AND id = :run_id AND finished_at IS NULL"
+                ),
+                {"tenant_id": lease.tenant_id, "run_id": lease.run_id},
+            )
+            enqueue(session, WAKE)
+    except (OSError, DBAPIError) as error:
+        log.warning("run_not_given_back", error=type(error).__name__)
+    else:
+        log.info("run_given_back")
 
 
 async def end_own_connection(database: Database, lease: Lease) -> None:

@@ -87,9 +87,9 @@ class SyncRun(TenantRow, Base):
     seconds}}; `progress` is {read, expected, rate, at, usual: {phase: seconds}}, see
     domain.sync.progress; `checkpoint` is where a fetch can go on.
     `expected` records come from the tenant's last run; `size_class` is the number of digits of
-    that, so that workers can take small runs before large ones. `sharing_rules` are those of a
-    preview, {subject: values}; None: those that are saved. `left_out` is what the rules left out:
-    [{subject, record_type, count}].
+    what it will read, 0 where nobody knows, so that small runs need not wait for large ones.
+    `sharing_rules` are those of a preview, {subject: values}; None: those that are saved.
+    `left_out` is what the rules left out: [{subject, record_type, count}].
 
     `approves_run_id` is the run whose held records this one may change as they were shown;
     `reverts_run_id` the one that it undoes. `target` is what a SINGLE_USER or REVALIDATION run

@@ -23,13 +23,16 @@ from domain.sync.cancelling import end_cancelled, forget_plan
 from domain.sync.context import RunCancelled, RunContext
 from domain.sync.fetch import fetch
 from domain.sync.lease import (
+    ANY_RUN,
     Heartbeat,
     Lease,
     LeaseLost,
+    Place,
     claim_run,
     confirm,
     connection_name,
     end_own_connection,
+    give_back,
 )
 from domain.sync.models import ACTIVE, PICKED_MODES, SyncMode, SyncRunState
 from domain.sync.picking import PickedSource
@@ -66,16 +69,25 @@ class Sources(NamedTuple):
     keys: KeyRing
 
 
-async def work(database: Database, open_source: SourceOpener, keys: KeyRing) -> UUID | None:
-    """Claim one run and bring it to its end. None: there is nothing to do."""
-    lease = await claim_run(database)
+async def work(
+    database: Database, open_source: SourceOpener, keys: KeyRing, place: Place = ANY_RUN
+) -> UUID | None:
+    """Claim one run and bring it to its end. None: there is nothing to do.
+
+    Where this is cancelled, another worker may go on with the run at once.
+    """
+    lease = await claim_run(database, place)
     if lease is None:
         return None
     database.queue.announce(lease.run_id)
     with structlog.contextvars.bound_contextvars(
         tenant_id=str(lease.tenant_id), run_id=str(lease.run_id)
     ):
-        await _hold_lease(database, lease, Sources(open_source, keys))
+        try:
+            await _hold_lease(database, lease, Sources(open_source, keys))
+        except asyncio.CancelledError:
+            await give_back(database, lease)
+            raise
     return lease.run_id
 
 

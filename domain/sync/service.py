@@ -16,7 +16,14 @@ from domain.jobs import WAKE, enqueue
 from domain.people.audit import record_act
 from domain.people.callers import Caller
 from domain.roster.source import Provider
-from domain.sync.models import PICKED_MODES, SyncMode, SyncRun, SyncRunState, SyncTrigger
+from domain.sync.models import (
+    PICKED_MODES,
+    SUCCESSFUL,
+    SyncMode,
+    SyncRun,
+    SyncRunState,
+    SyncTrigger,
+)
 from domain.sync.progress import usual_seconds
 
 OFFERED_MODES = frozenset({SyncMode.FULL, SyncMode.DELTA, SyncMode.PREFLIGHT}) | PICKED_MODES
@@ -102,7 +109,7 @@ async def request_run(  # noqa: PLR0913 - what a run is made of
         state=SyncRunState.QUEUED,
         requested_by=caller.actor,
         requested_at=now,
-        size_class=len(str(expected)),
+        size_class=await _size_class(session, tenant_id, mode),
         progress={
             "read": 0,
             "expected": expected,
@@ -205,6 +212,27 @@ async def _last_like(session: AsyncSession, tenant_id: UUID) -> SyncRun | None:
         .limit(1)
     )
     return run
+
+
+async def _size_class(session: AsyncSession, tenant_id: UUID, mode: SyncMode) -> int:
+    """The number of digits of what it is going to read; 0 where nobody knows.
+
+    Runs that failed may have read less than there is, and so may deltas.
+    """
+    if mode in PICKED_MODES:
+        return 1
+    alike = {SyncMode.FULL, SyncMode.PREFLIGHT, mode}
+    read = await session.scalar(
+        select(SyncRun.progress["read"].as_integer())
+        .where(
+            SyncRun.tenant_id == tenant_id,
+            SyncRun.mode.in_(alike),
+            SyncRun.state.in_((*SUCCESSFUL, SyncRunState.HELD)),
+        )
+        .order_by(SyncRun.id.desc())
+        .limit(1)
+    )
+    return len(str(read)) if read else 0
 
 
 async def get_run(session: AsyncSession, *, tenant_id: UUID, run_id: UUID) -> SyncRun:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import AsyncGenerator
 from functools import partial
 from pathlib import Path
@@ -178,20 +179,62 @@ async def require_two_quiet_nights(story: Story, calm: Story) -> None:
     assert {row[2] for row in errors if not row[0].startswith("STUDENT_MULTI")} == {2}
 
 
-async def test_a_worker_that_is_asked_to_end_ends_and_its_run_goes_on_elsewhere(
+async def test_a_worker_that_is_asked_to_end_gives_its_run_back_and_it_goes_on_elsewhere(
     calm: Story, story: Story, workers: Workers, owner_dsn: str
 ) -> None:
     async with closed(owner_dsn, LAST_OF_APPLY) as release:
         run_id = (await story.request()).run.id
         worker = workers.start()
         backend = await until_waiting(story.see, run_id, "memberships")
+        asked_at = time.monotonic()
         assert worker.terminate() == 0
+        assert 9 < time.monotonic() - asked_at < 15
+        assert worker.says("run_given_back")
+        await until_gone(story.see, backend)
+        assert await attempts_of(story, run_id) == 0
+        # Without having to be silent first.
+        workers.start()
+        await until_waiting(story.see, run_id, "memberships")
         await release()
-    await until_gone(story.see, backend)
-    await age_lease(story.see, run_id)
-    workers.start()
     await until_finished(story.see, run_id)
+    assert await attempts_of(story, run_id) == 1
     await require_as_calm(story, calm, run_id)
+
+
+async def test_a_worker_that_is_asked_to_end_ends_a_run_that_is_nearly_through(
+    calm: Story, story: Story, workers: Workers, owner_dsn: str
+) -> None:
+    async with closed(owner_dsn, LAST_OF_APPLY) as release:
+        run_id = (await story.request()).run.id
+        worker = workers.start()
+        await until_waiting(story.see, run_id, "memberships")
+        os.kill(worker.pid, signal.SIGTERM)
+        await worker.until_it_says("worker_ending")
+        later = new_story(story.api, story.worker, story.see, folder=story.folder, keys=story.keys)
+        await later.begin("later")
+        later_id = (await later.request()).run.id
+        await release()
+    assert worker.process.wait(5) == 0
+    assert await until_finished(story.see, run_id) == "SUCCEEDED_WITH_ERRORS"
+    await require_as_calm(story, calm, run_id)
+    # And begins nothing more.
+    assert (await later.read_run(later_id)).state.value == "QUEUED"
+
+
+async def test_a_second_signal_ends_a_worker_at_once(
+    story: Story, workers: Workers, owner_dsn: str
+) -> None:
+    async with closed(owner_dsn, LAST_OF_APPLY):
+        run_id = (await story.request()).run.id
+        worker = workers.start()
+        await until_waiting(story.see, run_id, "memberships")
+        os.kill(worker.pid, signal.SIGINT)
+        await worker.until_it_says("worker_ending")
+        asked_at = time.monotonic()
+        os.kill(worker.pid, signal.SIGINT)
+        assert worker.process.wait(8) == 0
+        assert time.monotonic() - asked_at < 5
+        assert worker.says("run_given_back")
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from domain.jobs import CHECK, ERRAND, WAKE
 from domain.people.callers import COMMAND_LINE
 from domain.resources import Resources
 from tests.domain.sync.stories import Story
-from worker import tasks
 from worker.main import create_worker
-from worker.tasks import RUNS_AT_ONCE, Places, WorkerContext, check, clean, errand, tick, wake
+from worker.places import RUNS_AT_ONCE
+from worker.tasks import WorkerContext, check, clean, errand, tick, wake
 from worker.watch import watch
 
 pytestmark = pytest.mark.anyio
@@ -86,35 +86,6 @@ async def test_an_errand_is_run_by_whoever_is_woken_and_by_the_clock(
         await task(context_of(worker_resources))
         rows = await story.see.fetch("SELECT state FROM errands")
         assert [row["state"] for row in rows] == ["REFUSED"] * number
-
-
-async def test_no_more_runs_at_once_than_there_are_places_and_no_call_is_lost(
-    worker_resources: Resources, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    places, gate, at_work = Places(), asyncio.Event(), [0, 0]
-    waiting = RUNS_AT_ONCE
-
-    async def work(*_: object) -> bool:
-        nonlocal waiting
-        if waiting == 0:
-            return False
-        waiting -= 1
-        at_work[0] += 1
-        at_work[1] = max(at_work)
-        await gate.wait()
-        at_work[0] -= 1
-        return True
-
-    monkeypatch.setattr(tasks, "work", work)
-    context = {"homerow": WorkerContext(worker_resources, places)}
-    wakes = [asyncio.create_task(wake(context)) for _ in range(RUNS_AT_ONCE)]
-    await asyncio.sleep(0)
-    assert places.taken == RUNS_AT_ONCE
-    waiting = 2
-    await wake(context)  # comes back at once: what it was called for is not lost
-    gate.set()
-    await asyncio.gather(*wakes)
-    assert (waiting, at_work, places.taken) == (0, [0, RUNS_AT_ONCE], 0)
 
 
 async def test_cleaning_drops_what_is_left_in_staging(
