@@ -104,6 +104,7 @@ async def test_a_run_that_one_process_started_is_seen_by_another(
     tmp_path: Path,
 ) -> None:
     await add_token(superuser, "of-story", story.tenant_id)
+    await superuser.execute("UPDATE integrations SET cooldown_minutes = 0")
     url = local_servers.redis_url
     async with (
         api_process(database_url, url, tmp_path, "one.log") as one,
