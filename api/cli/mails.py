@@ -22,6 +22,7 @@ def preview(
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where the files go.")] = Path(),
 ) -> None:
     """Write a mail with invented data, as HTML and as text."""
+    kind = kind.lower()
     if kind not in KINDS:
         raise CommandError(f"There is no mail {kind!r}. Choose one of: {', '.join(KINDS)}.")
     written = sample(kind)
