@@ -22,7 +22,7 @@ from api.graphql.requests import authenticate
 from api.graphql.syncs import SyncRun
 from api.graphql.validation import CHOICES_CAP
 from api.matrix import demand
-from domain.clock import new_id
+from api.request_ids import request_id_of
 from domain.database import Database
 from domain.errors import DomainError, Forbidden, InvalidInput, NotFound
 from domain.files.downloads import Download, csv_of
@@ -109,7 +109,7 @@ class Downloads:
                 await self._answer(request, send)
 
     async def _answer(self, request: Request, send: Send) -> None:
-        request_id = str(new_id())
+        request_id = request_id_of(request.scope)
         response = await self._respond(request, request_id)
         response.headers["X-Request-Id"] = request_id
         try:

@@ -16,8 +16,8 @@ from api.graphql.errors import MASK, ErrorCode, Refused, log_failure
 from api.graphql.node import encode_id, find_id
 from api.graphql.requests import authenticate
 from api.matrix import demand
+from api.request_ids import request_id_of
 from api.training_json import FORMAT, present_user
-from domain.clock import new_id
 from domain.database import Database
 from domain.errors import DomainError, Forbidden, InvalidInput, NotFound
 from domain.roster.records import RecordType
@@ -44,7 +44,7 @@ def training_routes(database: Database) -> list[Route]:
 
 def _endpoint(database: Database, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
-        request_id = str(new_id())
+        request_id = request_id_of(request.scope)
         try:
             response = await answer(database, request)
         except Refused as refused:

