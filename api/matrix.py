@@ -82,7 +82,7 @@ _ROOTS: Final[Mapping[str, Rule]] = {
     **_of("Mutation", ADMINISTERS, "onboardingApprove onboardingStepSet expectationsSet"),
     **_of("Mutation", ADMINISTERS, "integrationConfigure integrationTest existingAccountsSet"),
     **_of("Mutation", ADMINISTERS, "syncScheduleSet integrationPause integrationResume"),
-    "Mutation.onDemandSet": ADMINISTERS,
+    **_of("Mutation", ADMINISTERS, "integrationDisconnect integrationActivate onDemandSet"),
     **_of("Mutation", ADMINISTERS, "sharingRulesPreview sharingRulesSet roleMapSet"),
     **_of("Mutation", ADMINISTERS, "requirementsSet holdLimitsSet"),
     **_of("Mutation", ADMINISTERS, "validationErrorAccept validationErrorReopen"),

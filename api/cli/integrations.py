@@ -16,6 +16,7 @@ from api.providers import platform_of
 from domain.clock import utc_now
 from domain.database import DatabaseRole
 from domain.integrations.checks import record_check, try_connection
+from domain.integrations.disconnection import activate, disconnect
 from domain.integrations.models import Integration
 from domain.integrations.provider_settings import OneRosterAuth, OneRosterVersion
 from domain.integrations.service import (
@@ -193,6 +194,44 @@ async def _read_integration(slug: str) -> Integration:
         tenant_id = await tenant_of(resources.database, slug)
         async with resources.database.read(tenant_id) as session:
             return await get_integration(session, tenant_id=tenant_id)
+
+
+@commands.command("disconnect", epilog="Example: homerow integration disconnect springfield")
+def leave(slug: Slug) -> None:
+    """Read nothing from a tenant's provider any more, and forget its credentials.
+
+    All people and groups stay as they are, and are recognised when it is connected again.
+    """
+    asyncio.run(_disconnect(slug))
+    tell(f"{slug} is disconnected.")
+
+
+async def _disconnect(slug: str) -> None:
+    async with opened() as resources:
+        tenant_id = await tenant_of(resources.database, slug)
+        async with resources.database.transaction(tenant_id) as session:
+            await disconnect(session, tenant_id=tenant_id, caller=COMMAND_LINE, now=utc_now())
+
+
+@commands.command("activate", epilog="Example: homerow integration activate springfield")
+def return_(slug: Slug) -> None:
+    """Connect a tenant again as it was; `set` does so where that needs credentials."""
+    integration = asyncio.run(_activate(slug))
+    tell(f"{slug} takes its roster from {integration.provider.value}.")
+
+
+async def _activate(slug: str) -> Integration:
+    async with opened() as resources:
+        tenant_id = await tenant_of(resources.database, slug)
+        async with resources.database.transaction(tenant_id) as session:
+            return await activate(
+                session,
+                tenant_id=tenant_id,
+                keys=resources.keys,
+                caller=COMMAND_LINE,
+                now=utc_now(),
+                platform=platform_of(resources.hosts),
+            )
 
 
 @commands.command("test", epilog="Example: homerow integration test springfield")

@@ -7,6 +7,7 @@ from graphql import GraphQLSchema, lexicographic_sort_schema
 from api.graphql.api_tokens import ApiTokenMutation
 from api.graphql.contacts import ContactMutation
 from api.graphql.defaults import DefaultPlaceMutation
+from api.graphql.disconnection import DisconnectionMutation
 from api.graphql.eligibility import EligibilityMutation
 from api.graphql.existing_accounts import ExistingAccountsMutation
 from api.graphql.exports import ExportMutation
@@ -55,6 +56,7 @@ class Mutation(
     IntegrationMutation,
     IntegrationTestMutation,
     ScheduleMutation,
+    DisconnectionMutation,
     ExistingAccountsMutation,
     SharingMutation,
     RoleMapMutation,

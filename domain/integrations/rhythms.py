@@ -64,6 +64,13 @@ async def list_blackouts(
     return dict(blackouts)
 
 
+async def restart_schedule(session: AsyncSession, schedule: SyncSchedule, *, now: datetime) -> None:
+    """Go on with the next night."""
+    tenant = await get_tenant(session, tenant_id=schedule.tenant_id)
+    rhythm = await read_rhythm(session, schedule, time_zone=tenant.time_zone)
+    schedule.next_due_at = next_due(rhythm, after=now)
+
+
 async def start_schedule(session: AsyncSession, *, integration: Integration, now: datetime) -> None:
     """Nightly, for an integration that is new."""
     tenant = await get_tenant(session, tenant_id=integration.tenant_id)

@@ -20,7 +20,7 @@ from domain.integrations.models import (
 from domain.integrations.rhythms import (
     GivenBlackout,
     list_blackouts,
-    read_rhythm,
+    restart_schedule,
     rhythm_of,
 )
 from domain.integrations.schedule import Rhythm, next_due
@@ -159,10 +159,8 @@ async def resume(
     schedule = await _take(session, integration)
     if integration.status is IntegrationStatus.ACTIVE and schedule.next_due_at is not None:
         raise Conflict("The integration is in use already: there is nothing to be resumed.")
-    tenant = await get_tenant(session, tenant_id=tenant_id)
     integration.status = IntegrationStatus.ACTIVE
-    rhythm = await read_rhythm(session, schedule, time_zone=tenant.time_zone)
-    schedule.next_due_at = next_due(rhythm, after=now)
+    await restart_schedule(session, schedule, now=now)
     await begin_anew(session, tenant_id=tenant_id, now=now)
     _record(session, integration, caller, "integrationResume")
     await session.flush()

@@ -26,8 +26,10 @@ from domain.integrations.models import (
     Integration,
     IntegrationCredentials,
     IntegrationStatus,
+    SyncSchedule,
 )
-from domain.integrations.rhythms import start_schedule
+from domain.integrations.rhythms import restart_schedule, start_schedule
+from domain.integrations.standings import begin_anew
 from domain.integrations.switching import switch_provider
 from domain.integrations.texts import check_texts
 from domain.people.audit import record_act
@@ -75,9 +77,10 @@ async def configure_integration(
 ) -> Integration:
     """Create the tenant's integration, or change its settings; the schedule starts as nightly.
 
-    With another provider than before it is switched to that. Raises InvalidInput and Conflict.
+    With another provider than before it is switched to that. One that was disconnected is
+    connected again, so that whoever is stored is recognised. Raises InvalidInput and Conflict.
     """
-    integration = await find_integration(session, tenant_id=tenant_id)
+    integration = await find_last_integration(session, tenant_id=tenant_id)
     former = integration.provider if integration is not None else None
     is_switch = former not in (None, configuration.provider)
     # What is stored of another provider opens nothing here.
@@ -96,6 +99,10 @@ async def configure_integration(
         await start_schedule(session, integration=integration, now=now)
     elif is_switch:
         await switch_provider(session, integration, configuration.provider, now=now)
+    reconnects = integration.status is IntegrationStatus.DISCONNECTED
+    if reconnects:
+        integration.status = IntegrationStatus.ACTIVE
+        await _go_on(session, integration, now=now)
     _change(integration, connection, configuration, eligibility)
     integration.updated_at = now
     if connection.credentials:
@@ -107,10 +114,25 @@ async def configure_integration(
         action="integrationConfigure",
         target=str(integration.id),
         details=_told(configuration, connection)
+        | ({"reconnects": True} if reconnects else {})
         | ({"former_provider": former.value} if is_switch and former else {}),
     )
     await session.flush()
     return integration
+
+
+async def _go_on(session: AsyncSession, integration: Integration, *, now: datetime) -> None:
+    row = SyncSchedule
+    schedule = await session.scalar(
+        select(row).where(
+            row.tenant_id == integration.tenant_id, row.integration_id == integration.id
+        )
+    )
+    if schedule is None:
+        await start_schedule(session, integration=integration, now=now)
+    else:
+        await restart_schedule(session, schedule, now=now)
+    await begin_anew(session, tenant_id=integration.tenant_id, now=now)
 
 
 def _check(configuration: Configuration, known: Known, caller: Caller) -> Connection:
@@ -237,6 +259,19 @@ async def find_integration(session: AsyncSession, *, tenant_id: UUID) -> Integra
             Integration.tenant_id == tenant_id,
             Integration.status != IntegrationStatus.DISCONNECTED,
         )
+    )
+    return found
+
+
+async def find_last_integration(session: AsyncSession, *, tenant_id: UUID) -> Integration | None:
+    """The connected one, or else the last that was."""
+    row = Integration
+    is_connected = row.status != IntegrationStatus.DISCONNECTED
+    found: Integration | None = await session.scalar(
+        select(row)
+        .where(row.tenant_id == tenant_id)
+        .order_by(is_connected.desc(), row.created_at.desc())
+        .limit(1)
     )
     return found
 

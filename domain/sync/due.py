@@ -1,10 +1,12 @@
 """Starting the runs that are due by schedule."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, text
+from sqlalchemy import exists, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.database import Database
 from domain.errors import Conflict, DomainError
@@ -12,9 +14,12 @@ from domain.integrations.models import SyncSchedule
 from domain.integrations.rhythms import read_rhythm
 from domain.integrations.schedule import next_due, not_in_blackout
 from domain.people.callers import SYSTEM
-from domain.sync.models import SyncMode, SyncTrigger
-from domain.sync.service import request_run
+from domain.sync.models import SyncMode, SyncRun, SyncTrigger
+from domain.sync.service import request_run, take_turn
 from domain.tenants.service import get_tenant
+
+_PATIENCE: Final = timedelta(minutes=5)
+"""Then a run that was in the way is looked for again."""
 
 log = structlog.get_logger()
 
@@ -43,8 +48,12 @@ async def start_due_runs(database: Database, *, now: datetime) -> int:
 async def _start(
     database: Database, *, tenant_id: UUID, integration_id: UUID, now: datetime
 ) -> bool:
-    """False: another worker was first, or the run cannot start now and is left out this time."""
+    """False: another worker was first, or the run cannot start now.
+
+    Behind a run of another mode that waits it comes later; otherwise it is left out this time.
+    """
     async with database.transaction(tenant_id) as session:
+        await take_turn(session, tenant_id=tenant_id)
         schedule = await session.scalar(
             select(SyncSchedule)
             .where(
@@ -73,6 +82,13 @@ async def _start(
                 now=now,
             )
         except Conflict as conflict:
+            if await _is_busy(session, tenant_id):
+                schedule.next_due_at = now + _PATIENCE
             log.info("due_run_left_out", tenant_id=str(tenant_id), reason=str(conflict))
             return False
         return True
+
+
+async def _is_busy(session: AsyncSession, tenant_id: UUID) -> bool:
+    unfinished = exists().where(SyncRun.tenant_id == tenant_id, SyncRun.finished_at.is_(None))
+    return bool(await session.scalar(select(unfinished)))

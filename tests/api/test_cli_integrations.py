@@ -215,3 +215,15 @@ def test_each_provider_of_the_network_is_connected_tried_and_synced(
         assert tried.returncode == 0, tried.stdout
         synced = run("sync", tenant, "--here", **here)
         assert synced.returncode == 0, synced.stderr
+
+
+def test_a_tenant_is_disconnected_and_connected_again_as_it_was(
+    run: Run, tenant: str, package: Path
+) -> None:
+    run("integration", "set", tenant, "oneroster-csv", "--path", package)
+    before = run("integration", "show", tenant).stdout
+    assert run("integration", "disconnect", tenant).stdout == f"{tenant} is disconnected.\n"
+    assert "There is no integration" in refusal(run("integration", "show", tenant), 2)
+    back = run("integration", "activate", tenant)
+    assert back.stdout == f"{tenant} takes its roster from ONEROSTER_CSV.\n"
+    assert run("integration", "show", tenant).stdout == before

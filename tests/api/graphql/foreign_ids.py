@@ -29,6 +29,10 @@ MUTATIONS = {
     "input: {tenantId: $id}) { userErrors { field code message } } }",
     "IntegrationResumeInput.tenantId": "mutation ($id: ID!) { found: integrationResume("
     "input: {tenantId: $id}) { userErrors { field code message } } }",
+    "IntegrationDisconnectInput.tenantId": "mutation ($id: ID!) { found: integrationDisconnect("
+    "input: {tenantId: $id}) { userErrors { field code message } } }",
+    "IntegrationActivateInput.tenantId": "mutation ($id: ID!) { found: integrationActivate("
+    "input: {tenantId: $id}) { userErrors { field code message } } }",
     "OnDemandSetInput.tenantId": "mutation ($id: ID!) { found: onDemandSet("
     "input: {tenantId: $id, policy: NOBODY}) { userErrors { field code message } } }",
     "RoleMapSetInput.tenantId": "mutation ($id: ID!) { found: roleMapSet("

@@ -165,6 +165,21 @@ async def test_a_paused_integration_has_no_next_run_until_it_is_resumed(
     assert len(resumed["integration"]["schedule"]["nextRuns"]) == 3
 
 
+async def test_a_tenant_is_disconnected_and_connected_again(world: World, connected: str) -> None:
+    act = "mutation ($id: ID!) { found: %s(input: {tenantId: $id}) { integration { status schedule"
+    act += " { nextDueAt } } userErrors { field code message } } }"
+    left = (await world.alpha.run(act % "integrationDisconnect", id=connected))["found"]
+    assert left["integration"] == {"status": "DISCONNECTED", "schedule": {"nextDueAt": None}}
+    assert (await world.alpha.run(READ, id=connected))["tenant"]["integration"] is None
+    [error] = (await world.alpha.run(START, id=connected))["syncRunStart"]["userErrors"]
+    assert error["code"] == "NOT_FOUND"
+    back = (await world.alpha.run(act % "integrationActivate", id=connected))["found"]
+    assert back["integration"]["status"] == "ACTIVE"
+    assert datetime.fromisoformat(back["integration"]["schedule"]["nextDueAt"]) > utc_now()
+    same = (await world.alpha.run(act % "integrationActivate", id=connected))["found"]
+    assert same == back
+
+
 async def end_run(superuser: asyncpg.Connection) -> None:
     await superuser.execute("UPDATE sync_runs SET state = 'SUCCEEDED', finished_at = now()")
 

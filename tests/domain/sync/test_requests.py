@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
@@ -141,12 +141,31 @@ async def test_a_due_run_joins_one_that_is_waiting(story: Story) -> None:
     assert await runs(story) == [("FULL", "MANUAL", "QUEUED", "command line")]
 
 
-async def test_a_due_run_that_is_refused_waits_for_its_next_time(story: Story) -> None:
-    await story.request(SyncMode.DELTA)
+async def test_a_due_run_comes_soon_after_one_of_another_mode_that_waits(story: Story) -> None:
+    await story.request(SyncMode.PREFLIGHT)
     now = datetime(2030, 1, 1, tzinfo=UTC)
-    await start_due_runs(story.worker, now=now)
-    assert [row[0] for row in await runs(story)] == ["DELTA"]
-    assert await story.see.fetchval("SELECT next_due_at FROM sync_schedules") > now
+    assert await start_due_runs(story.worker, now=now) == 0
+    assert [row[0] for row in await runs(story)] == ["PREFLIGHT"]
+    soon = await story.see.fetchval("SELECT next_due_at FROM sync_schedules")
+    assert soon - now == timedelta(minutes=5)
+    await work(story.worker, open_source, story.keys)
+    assert await start_due_runs(story.worker, now=soon) == 1
+    assert [row[0] for row in await runs(story)] == ["PREFLIGHT", "FULL"]
+
+
+async def test_a_due_run_that_cannot_start_is_left_out_that_night(story: Story) -> None:
+    await story.see.execute(
+        "UPDATE sync_schedules SET local_time = '02:00', spread_minutes = 0, first_on = $1",
+        date(2026, 11, 1),
+    )
+    await story.night()
+    await story.see.execute(
+        "UPDATE users SET origin = 'LEGACY', source_id = NULL, content_hash = NULL"
+    )
+    now = datetime(2030, 1, 1, 7, 0, tzinfo=UTC)
+    assert await start_due_runs(story.worker, now=now) == 0
+    due = await story.see.fetchval("SELECT next_due_at FROM sync_schedules")
+    assert due == datetime(2030, 1, 2, 7, 0, tzinfo=UTC)
 
 
 async def test_without_a_request_there_is_no_work(story: Story) -> None:
