@@ -36,13 +36,11 @@ from worker.tasks import (
     mail,
     wake,
 )
-from worker.watch import watch
 
 _SHORT_JOBS = 3
 """Places for what never takes long: trying a connection, errands, mails."""
 _MINUTES = 60
 _HOURS = 3600
-_LOOKS = {10, 30, 50}
 _PATIENCE = 1.0
 """Seconds before a queue that is away is looked for again."""
 _DRAIN = 10.0
@@ -74,14 +72,6 @@ def create_worker(context: WorkerContext) -> Worker:
                 hour=3,
                 minute=37,
                 second=0,
-                timeout=_HOURS,
-                keep_result=0,
-                max_tries=1,
-            ),
-            cron(
-                watch,
-                name="watch",
-                second=_LOOKS,
                 timeout=_HOURS,
                 keep_result=0,
                 max_tries=1,

@@ -97,9 +97,13 @@ async def erase(ctx: dict[str, Any]) -> None:
     await purge(context.resources.database, now=utc_now(), kept=context.people_kept)
 
 
-async def tick(ctx: dict[str, Any]) -> None:
-    """Start what is due, then look for what was lost: a wake-up, or a worker."""
+async def start(ctx: dict[str, Any]) -> None:
+    """Ask for the runs that are due; whoever is woken works on them."""
     await start_due_runs(WorkerContext.of(ctx).resources.database, now=utc_now())
+
+
+async def tick(ctx: dict[str, Any]) -> None:
+    """Look for what was lost: a wake-up, or a worker."""
     await asyncio.gather(check(ctx), errand(ctx), mail(ctx), wake(ctx))
 
 

@@ -15,7 +15,7 @@ from domain.integrations.rhythms import read_rhythm
 from domain.integrations.schedule import next_due, not_in_blackout
 from domain.people.callers import SYSTEM
 from domain.sync.models import SyncMode, SyncRun, SyncTrigger
-from domain.sync.service import request_run, take_turn
+from domain.sync.service import request_run, try_turn
 from domain.tenants.service import get_tenant
 
 _PATIENCE: Final = timedelta(minutes=5)
@@ -48,12 +48,13 @@ async def start_due_runs(database: Database, *, now: datetime) -> int:
 async def _start(
     database: Database, *, tenant_id: UUID, integration_id: UUID, now: datetime
 ) -> bool:
-    """False: another worker was first, or the run cannot start now.
+    """False: somebody else has the tenant's turn, or the run cannot start now.
 
     Behind a run of another mode that waits it comes later; otherwise it is left out this time.
     """
     async with database.transaction(tenant_id) as session:
-        await take_turn(session, tenant_id=tenant_id)
+        if not await try_turn(session, tenant_id=tenant_id):
+            return False
         schedule = await session.scalar(
             select(SyncSchedule)
             .where(

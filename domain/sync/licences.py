@@ -17,14 +17,14 @@ from domain.validation.codes import Code
 NEAR_PERCENT = 90
 
 
-def order_of_seats(licence_order: str | None, schools: str) -> str:
-    """SQL for the order in which those who arrive are taken.
+def order_of_seats(licence_order: str | None) -> str:
+    """SQL for the order in which those who arrive are taken; `$1` is the tenant.
 
-    `schools` is the list of those that come first. Of a row `a` are id, action and read_at, and
-    `sc` is the person's first school.
+    Of a row `a` are id, action and read_at, and `sc` is the person's first school.
     """
     by_school = (
-        f"array_position({schools}, sc.id) NULLS LAST, "
+        "array_position((SELECT licence_school_ids FROM subscriptions WHERE tenant_id = $1), sc.id)"
+        " NULLS LAST, "
         if licence_order == LicenceOrder.SCHOOL_PRIORITY
         else ""
     )
@@ -38,8 +38,7 @@ async def hold_beyond_seats(
 ) -> list[Reason]:
     """Mark the students for whom there is no licence."""
     settings = await connection.fetchrow(
-        "SELECT licence_limit, licence_order, licence_school_ids FROM subscriptions"
-        " WHERE tenant_id = $1",
+        "SELECT licence_limit, licence_order FROM subscriptions WHERE tenant_id = $1",
         context.tenant_id,
     )
     if settings is None or settings["licence_limit"] is None:
@@ -57,7 +56,8 @@ async def hold_beyond_seats(
         await _tell_that_few_are_left(context, connection, staying + row["n"], limit)
     seats = max(row["n"] - short, row["let_in"])
     if seats < row["n"]:
-        await _hold_last(context, connection, settings, seats=seats, is_let_in=is_let_in)
+        order = order_of_seats(settings["licence_order"])
+        await _hold_last(context, connection, f"{is_let_in} DESC, {order}", seats=seats)
     waiting = await connection.fetchval(
         f"SELECT count(*) FROM {context.staging.work(RecordType.USER)} WHERE held_by = $1",
         Code.LICENCE_LIMIT.value,
@@ -108,21 +108,18 @@ async def _staying(context: RunContext, connection: asyncpg.Connection) -> int:
 async def _hold_last(
     context: RunContext,
     connection: asyncpg.Connection,
-    settings: asyncpg.Record,
+    order: str,
     *,
     seats: int,
-    is_let_in: str,
 ) -> None:
     await connection.execute(
-        f"UPDATE {context.staging.work(RecordType.USER)} w SET held_by = $4"
-        " FROM (SELECT a.id, row_number() OVER ("
-        f"   ORDER BY {is_let_in} DESC, {order_of_seats(settings['licence_order'], '$2')}) AS place"
+        f"UPDATE {context.staging.work(RecordType.USER)} w SET held_by = $3"
+        f" FROM (SELECT a.id, row_number() OVER (ORDER BY {order}) AS place"
         f"  FROM ({_arriving(context)}) a"
         "   LEFT JOIN schools sc ON sc.tenant_id = $1 AND sc.source_id = a.school_source_ids[1]"
-        "   WHERE $2::uuid[] IS NOT NULL) ranked"
-        " WHERE ranked.id = w.id AND ranked.place > $3",
+        " ) ranked"
+        " WHERE ranked.id = w.id AND ranked.place > $2",
         context.tenant_id,
-        settings["licence_school_ids"],
         seats,
         Code.LICENCE_LIMIT.value,
     )

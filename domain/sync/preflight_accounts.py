@@ -133,14 +133,8 @@ class Accounts:
             f"  FROM {staging.work(RecordType.USER)} w"
             f"  JOIN {staging.of(RecordType.USER)} s USING (source_id) WHERE w.held_by = $4) a"
             " LEFT JOIN schools sc ON sc.tenant_id = $1 AND sc.source_id = a.school_source_ids[1]"
-            " WHERE $5::uuid[] IS NOT NULL"
-            f" ORDER BY {order_of_seats(order, '$5')}",
+            f" ORDER BY {order_of_seats(order)}",
             Code.LICENCE_LIMIT.value,
-            await self.items.connection.fetchval(
-                "SELECT coalesce((SELECT licence_school_ids FROM subscriptions"
-                " WHERE tenant_id = $1), '{}')",
-                self.items.context.tenant_id,
-            ),
         )
 
     async def usernames(self) -> dict[str, int]:

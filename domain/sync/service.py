@@ -143,6 +143,16 @@ async def take_turn(session: AsyncSession, *, tenant_id: UUID) -> None:
     )
 
 
+async def try_turn(session: AsyncSession, *, tenant_id: UUID) -> bool:
+    """Like take_turn, but for whoever comes again instead of waiting."""
+    return bool(
+        await session.scalar(
+            text("SELECT pg_try_advisory_xact_lock(hashtextextended(:tenant_id, 0))"),
+            {"tenant_id": str(tenant_id)},
+        )
+    )
+
+
 def _require_able(integration: Integration, mode: SyncMode) -> None:
     if mode is SyncMode.DELTA and integration.provider not in DELTA_PROVIDERS:
         raise InvalidInput(

@@ -87,9 +87,13 @@ async def take_standing(session: AsyncSession, tenant_id: UUID) -> SyncStanding:
     ).one()
 
 
+_TRY_TURN: Final = text("SELECT pg_try_advisory_xact_lock(hashtextextended('told ' || :tenant, 0))")
+"""Workers that look at the same moment share the tenants instead of waiting for each other."""
+
+
 async def _follow(session: AsyncSession, tenant_id: UUID, watch: Watch) -> int:
-    standing = await take_standing(session, tenant_id)
-    tenant = await get_tenant(session, tenant_id=tenant_id)
+    if not await session.scalar(_TRY_TURN, {"tenant": str(tenant_id)}):
+        return 0
     found = await session.scalars(
         select(SyncRun)
         .where(
@@ -102,6 +106,10 @@ async def _follow(session: AsyncSession, tenant_id: UUID, watch: Watch) -> int:
         .limit(_AT_ONCE)
     )
     ended = found.all()
+    if not ended:
+        return 0
+    standing = await take_standing(session, tenant_id)
+    tenant = await get_tenant(session, tenant_id=tenant_id)
     for run in ended:
         await _judge(session, tenant, standing, run, watch)
     await session.flush()

@@ -13,9 +13,10 @@ from domain.jobs import CHECK, ERRAND, WAKE
 from domain.people.callers import COMMAND_LINE
 from domain.resources import Resources
 from tests.domain.sync.stories import Story
+from worker.clock import HANDS
 from worker.main import create_worker
 from worker.places import RUNS_AT_ONCE
-from worker.tasks import WorkerContext, check, clean, errand, tick, wake
+from worker.tasks import WorkerContext, check, clean, errand, start, tick, wake
 from worker.watch import watch
 
 pytestmark = pytest.mark.anyio
@@ -43,13 +44,21 @@ async def test_a_woken_worker_works_until_there_is_nothing_left(
 async def test_the_clock_starts_what_is_due_and_what_was_forgotten(
     story: Story, worker_resources: Resources
 ) -> None:
-    await tick(context_of(worker_resources))
+    for hand in (start, tick):
+        await hand(context_of(worker_resources))
     assert await states(story) == ["SUCCEEDED"]
     await story.see.execute(
         "UPDATE sync_schedules SET next_due_at = $1", utc_now() - timedelta(minutes=1)
     )
+    await asyncio.gather(*(start(context_of(worker_resources)) for _ in range(3)))
+    assert await states(story) == ["SUCCEEDED", "QUEUED"]
     await asyncio.gather(*(tick(context_of(worker_resources)) for _ in range(3)))
     assert await states(story) == ["SUCCEEDED", "SUCCEEDED_WITH_ERRORS"]
+
+
+async def test_the_clock_needs_no_queue() -> None:
+    assert [hand.work for hand in HANDS] == [start, tick, watch]
+    assert all(hand.seconds <= 20 for hand in HANDS)
 
 
 async def test_a_connection_is_tried_by_whoever_is_woken_and_by_the_clock(
@@ -124,5 +133,3 @@ async def test_what_has_ended_is_told(story: Story, worker_resources: Resources)
     subjects = await story.see.fetch("SELECT subject FROM mail_outbox")
     assert len(subjects) == 1
     assert await story.see.fetchval("SELECT told_as FROM sync_runs") == "SUMMARY"
-    names = {job.name for job in create_worker(WorkerContext(worker_resources)).cron_jobs or ()}
-    assert "watch" in names
