@@ -23,6 +23,7 @@ _KINDS: dict[str, Callable[[Standing], bool]] = {
     "held": lambda each: each.held_run_id is not None,
     "due": lambda each: each.is_due,
     "failing": lambda each: each.failures > 0,
+    "late": lambda each: each.late_since is not None,
 }
 """What is told of first. A tenant may be several of them."""
 
@@ -34,7 +35,7 @@ def status(
     limit: Annotated[int, typer.Option(min=1, help="How many tenants each table shows.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show what runs, waits, is held, due or failing, and how every tenant stands."""
+    """Show what runs, waits, is held, due, failing or late, and how every tenant stands."""
     settings = settings_for_a_person()
     running = find_running(settings.data_dir)
     standing = asyncio.run(_read())
@@ -47,7 +48,7 @@ def status(
     for name in ("running", "queued"):
         if found := _of_kind(standing, name):
             console.print(_underway(name, found, limit, now))
-    for name in ("held", "due", "failing"):
+    for name in ("held", "due", "failing", "late"):
         if found := _of_kind(standing, name):
             console.print(_tenants(name, found, limit, now))
     console.print(_tenants("tenants", standing, limit, now))
@@ -166,4 +167,5 @@ def _told(each: Standing) -> dict[str, Any]:
         "failures": each.failures,
         "failureCode": each.failure_code,
         "lastSuccessAt": each.last_success_at,
+        "lateSince": each.late_since,
     }

@@ -27,7 +27,8 @@ class Underway:
 class Standing:
     """`failures`: how many runs have failed since the last one that did not, `failure_code` why.
 
-    `due_at` is when the next run is; `is_due`: that is past, and it has not been started.
+    `due_at` is when the next run is; `is_due`: that is past, and it has not been started. A tenant
+    is late since it was noticed that its last success is older than promised (domain.watch.late).
     """
 
     tenant_id: UUID
@@ -40,6 +41,7 @@ class Standing:
     failures: int
     failure_code: str | None
     last_success_at: datetime | None
+    late_since: datetime | None
 
     @classmethod
     def of(cls, row: Row[tuple[object, ...]], *, now: datetime) -> Self:
@@ -55,6 +57,7 @@ class Standing:
             failures=row.failures,
             failure_code=row.failure_code,
             last_success_at=row.last_success_at,
+            late_since=row.late_since,
         )
 
 

@@ -11,6 +11,7 @@ from domain.clock import new_id, utc_now
 from domain.resources import Resources
 from domain.sync.models import SyncRunState
 from domain.sync.standing import Standing, list_standing
+from domain.tenants.service import list_summaries
 from tests.api.graphql.seed import add_integration, add_run, add_tenant, insert
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +75,32 @@ async def test_each_tenant_stands_as_its_runs_do(
     assert (found["held"].held_run_id, found["held"].failures) == (held, 0)
     assert (found["idle"].is_due, found["idle"].due_at) == (True, AGO)
     assert (found["busy"].is_due, found["idle"].last_success_at) == (False, None)
+    assert {each.late_since for each in found.values()} == {None}
+
+
+async def test_a_late_tenant_is_told_and_nothing_is_due_of_a_paused_one(
+    resources: Resources, superuser: asyncpg.Connection
+) -> None:
+    late = await add_tenant(superuser, "late")
+    paused = await add_tenant(superuser, "paused")
+    for tenant in (late, paused):
+        await superuser.execute(
+            "INSERT INTO sync_schedules (tenant_id, integration_id, local_time, every_days,"
+            " first_on, next_due_at) VALUES ($1, $2, '21:00', 1, '2026-01-01', $3)",
+            tenant,
+            await add_integration(superuser, tenant),
+            AGO,
+        )
+    await superuser.execute(
+        "INSERT INTO sync_standings (tenant_id, late_told_at) VALUES ($1, $2)", late, AGO
+    )
+    await superuser.execute("UPDATE tenants SET status = 'PAUSED' WHERE id = $1", paused)
+    found = await standing(resources)
+    assert [found[slug].late_since for slug in ("late", "paused")] == [AGO, None]
+    assert [found[slug].due_at for slug in ("late", "paused")] == [AGO, None]
+    async with resources.database.read() as session:
+        summaries = await list_summaries(session, tenant_ids=[late, paused])
+    assert [summaries[tenant].next_sync_at for tenant in (late, paused)] == [AGO, None]
 
 
 async def test_workers_are_not_told(
