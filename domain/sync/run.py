@@ -40,7 +40,7 @@ from domain.sync.plan import plan
 from domain.sync.reverting import RevertRefused
 from domain.sync.staging import Staging, list_staged_runs
 from domain.sync.steps import explain_failure
-from domain.sync.summarise import has_hold, is_all_held, summarise
+from domain.sync.summarise import is_all_held, summarise, summarise_lost
 from domain.sync.undoing import begin_undo, plan_undo, undo
 from domain.sync.validate import validate
 from domain.validation.codes import RULES, Code
@@ -242,18 +242,14 @@ async def _open_source(context: RunContext, sources: Sources) -> tuple[RosterSou
 async def _start_again_if_lost(context: RunContext) -> None:
     """A crash of the database empties unlogged tables: what was fetched must be fetched again.
 
-    In the last phase the roster is already changed; only its errors would be missing.
+    In the last phase the roster is already changed, so that there is nothing to be compared.
     """
     async with context.transaction() as connection:
         if await context.staging.is_whole(connection):
             return
     if context.state is SyncRunState.SUMMARISING:
-        following = SyncRunState.SUCCEEDED
-        if await has_hold(context):
-            is_held = await is_all_held(context)
-            following = SyncRunState.HELD if is_held else SyncRunState.SUCCEEDED_WITH_HOLD
-        async with context.step(following):
-            pass
+        log.warning("summary_lost")
+        await summarise_lost(context)
     elif context.state in ACTIVE and context.state is not SyncRunState.FETCHING:
         async with context.step(SyncRunState.FETCHING):
             pass

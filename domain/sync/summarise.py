@@ -39,6 +39,36 @@ async def summarise(context: RunContext) -> None:
         await context.staging.drop(connection)
 
 
+async def summarise_lost(context: RunContext) -> None:
+    """After a crash of the database, which left the roster as applied and emptied staging.
+
+    What was wrong with the feed is not known any more: stored errors stay as they were, and the
+    next run tells. Nothing moves on that a delta begins with.
+    """
+    is_preflight = context.mode in (SyncMode.PREFLIGHT, SyncMode.REVERT)
+    following = SyncRunState.SUCCEEDED
+    if not is_preflight and await has_hold(context):
+        following = await _end_waiting(context)
+    elif not is_preflight and await _has_stored_errors(context):
+        following = SyncRunState.SUCCEEDED_WITH_ERRORS
+    async with context.step(following) as connection:
+        if context.mode is SyncMode.FULL:
+            await _end_former_holds(context, connection)
+        await context.staging.drop(connection)
+
+
+async def _has_stored_errors(context: RunContext) -> bool:
+    async with context.transaction() as connection:
+        return bool(
+            await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM validation_errors"
+                "  WHERE tenant_id = $1 AND state = 'OPEN' AND severity = $2)",
+                context.tenant_id,
+                Severity.ERROR.value,
+            )
+        )
+
+
 async def has_hold(context: RunContext) -> bool:
     """Whether something of the plan waits."""
     async with context.transaction() as connection:
@@ -60,10 +90,14 @@ async def is_all_held(context: RunContext) -> bool:
     )
 
 
+async def _end_waiting(context: RunContext) -> SyncRunState:
+    is_held = await is_all_held(context)
+    return SyncRunState.HELD if is_held else SyncRunState.SUCCEEDED_WITH_HOLD
+
+
 async def _end(context: RunContext, *, waits: bool) -> SyncRunState:
     if waits:
-        is_held = await is_all_held(context)
-        return SyncRunState.HELD if is_held else SyncRunState.SUCCEEDED_WITH_HOLD
+        return await _end_waiting(context)
     async with context.transaction() as connection:
         errors = await connection.fetchval(
             f"SELECT EXISTS (SELECT FROM {context.staging.problems}"

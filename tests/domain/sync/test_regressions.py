@@ -12,7 +12,7 @@ from domain.secrets import KeyRing, SecretUnreadable
 from domain.sync import run as sync_run
 from domain.sync.context import RunContext
 from domain.sync.due import start_due_runs
-from domain.sync.models import SyncRunState
+from domain.sync.models import SyncRun, SyncRunState
 from domain.sync.run import work
 from tests.builders import named
 from tests.domain.sync.conftest import TellStory
@@ -75,10 +75,8 @@ async def held_story(story: Story) -> None:
     story.district.users.rows = []
 
 
-async def test_a_held_run_stays_held_when_the_database_crashes_before_its_summary(
-    story: Story, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await held_story(story)
+async def crash_before_the_summary(story: Story, monkeypatch: pytest.MonkeyPatch) -> SyncRun:
+    """A night that ends as another worker finds it."""
     story.district.write(story.folder)
     run_id = (await story.request()).run.id
 
@@ -92,7 +90,35 @@ async def test_a_held_run_stays_held_when_the_database_crashes_before_its_summar
     await story.see.execute(f"TRUNCATE staging.run_{run_id.hex}_marker")
     await story.see.execute("UPDATE sync_leases SET heartbeat_at = now() - interval '1 minute'")
     await work(story.worker, open_source, story.keys)
-    assert (await story.read_run(run_id)).state is SyncRunState.HELD
+    left = await story.see.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'staging'")
+    assert left == 0
+    return await story.read_run(run_id)
+
+
+async def test_a_held_run_stays_held_when_the_database_crashes_before_its_summary(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await held_story(story)
+    held = await crash_before_the_summary(story, monkeypatch)
+    assert held.state is SyncRunState.HELD
+
+
+async def test_errors_stay_and_holds_end_when_the_database_crashes_before_the_summary(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.district.user("eve", "eve", orgSourcedIds="s9")
+    await held_story(story)
+    rows = [dict(row) for row in story.district.users]
+    assert (await story.night()).state is SyncRunState.HELD
+    errors = await story.errors("code", "source_id", "runs")
+    assert errors != []
+    story.district.users.rows = rows
+    for number in range(20):
+        story.district.user(f"p{number:02}", f"p{number:02}")
+    run = await crash_before_the_summary(story, monkeypatch)
+    assert run.state is SyncRunState.SUCCEEDED_WITH_ERRORS
+    assert await story.errors("code", "source_id", "runs") == errors
+    assert await story.see.fetchval("SELECT ended_at FROM holds") is not None
 
 
 async def test_a_good_night_ends_the_hold(story: Story) -> None:
