@@ -25,7 +25,8 @@ test: $(INSTALLED) ## Run the tests
 
 soak: $(INSTALLED) ## Try random nights of districts for an hour or two (SEED=n: those of another soak)
 	@$(BIN)/pytest -q -n 2 --dist loadfile --hypothesis-profile=soak $(if $(SEED),--hypothesis-seed=$(SEED)) \
-		tests/domain/sync/stateful tests/domain/sync/test_model.py tests/contract/test_faults.py
+		tests/domain/sync/stateful tests/domain/sync/test_model.py tests/contract/test_faults.py \
+		tests/worker/test_storm.py
 
 check: $(INSTALLED) ## Check format, style, types and walls between the packages
 	@echo "ruff format" && $(BIN)/ruff format --check --quiet .

@@ -31,7 +31,13 @@ from api.local.processes import (
 
 PORT = "5432"
 SOCKET = f".s.PGSQL.{PORT}"
-ORPHAN_SECONDS = 15.0  # what the children of a killed server get to end by themselves
+PASSING_SECONDS = 15.0  # what the children of a killed server get to end by themselves
+PASSING = (
+    "pre-existing shared memory block",
+    # Recovery found what is left of an unlogged table whose transaction was given up just before
+    # the crash, and fails once: the next start begins with removing it.
+    "File exists",
+)
 
 # initdb writes these into postgresql.conf, where the owner of the data may change them.
 DEFAULTS = {
@@ -143,13 +149,13 @@ def _launch(
         account=account,
         environment={"PG_GRANDPARENT_PID": stale_pid} if stale_pid else {},
     )
-    deadline = time.monotonic() + ORPHAN_SECONDS
+    deadline = time.monotonic() + PASSING_SECONDS
     while True:
         try:
             return start()
         except LocalServerError as error:
-            is_orphaned = "pre-existing shared memory block" in str(error)
-            if not is_orphaned or time.monotonic() > deadline:
+            passes = any(words in str(error) for words in PASSING)
+            if not passes or time.monotonic() > deadline:
                 raise
         time.sleep(0.1)
 

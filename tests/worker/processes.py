@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +55,7 @@ class Workers:
     database_url: dict[str, str]
     redis_url: str
     folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
     started: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     def start(self, login: str = DatabaseRole.WORKER.value) -> "Process":
@@ -68,6 +69,7 @@ class Workers:
                     "HOMEROW_DATABASE_URL": self.database_url[login],
                     "HOMEROW_REDIS_URL": self.redis_url,
                     "HOMEROW_SECRET_KEYS": KEY_TEXT,
+                    **self.settings,
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -117,8 +119,13 @@ class Process:
 
 
 @contextmanager
-def open_workers(database_url: dict[str, str], redis_url: str, folder: Path) -> Generator[Workers]:
-    workers = Workers(database_url, redis_url, folder)
+def open_workers(
+    database_url: dict[str, str],
+    redis_url: str,
+    folder: Path,
+    settings: Mapping[str, str] | None = None,
+) -> Generator[Workers]:
+    workers = Workers(database_url, redis_url, folder, settings or {})
     try:
         yield workers
     finally:

@@ -22,6 +22,7 @@ from domain.secrets import KeyRing
 from tests.conftest import FAST, dsn
 from tests.domain.sync.stories import Story, new_story, read_places
 from tests.sources import HOSTS
+from tests.worker.calm import require_as_calm
 from tests.worker.processes import (
     GATE,
     Workers,
@@ -39,27 +40,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 FIRST_OF_APPLY = "LOCK TABLE schools, terms, courses, groups, users IN SHARE MODE"
 LAST_OF_APPLY = "LOCK TABLE memberships IN SHARE MODE"
-
-
-async def require_as_calm(story: Story, calm: Story, run_id: UUID) -> None:
-    """Everything that is stored, counted and reported is as in the run that nobody disturbed."""
-    assert await story.roster() == await calm.roster()
-    columns = ("code", "record_type", "source_id", "field", "found", "cause", "runs")
-    assert await story.errors(*columns) == await calm.errors(*columns)
-    last = await story.see.fetchrow(
-        "SELECT counts, state FROM sync_runs WHERE tenant_id = $1 ORDER BY id DESC LIMIT 1",
-        calm.tenant_id,
-    )
-    run = await story.see.fetchrow("SELECT counts, state FROM sync_runs WHERE id = $1", run_id)
-    assert tuple(run) == tuple(last)
-    changes = "SELECT record_type, source_id, action FROM sync_changes WHERE tenant_id = $1"
-    one, other = [
-        sorted((tuple(row) for row in await story.see.fetch(changes, tenant)), key=str)
-        for tenant in (story.tenant_id, calm.tenant_id)
-    ]
-    assert one == other
-    left = await story.see.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'staging'")
-    assert left == 0
 
 
 async def attempts_of(story: Story, run_id: UUID) -> int:
