@@ -5,6 +5,7 @@ its database has: see `filled`.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import hypothesis_graphql
@@ -27,6 +28,7 @@ from hypothesis_graphql import nodes
 from api.graphql.schema import core
 from tests.fuzz.target import Rows
 
+Documents = st.SearchStrategy[str]
 PAGING: Final = frozenset({"first", "last", "after", "before"})
 _MEANT: Final = re.compile("<(seen|hidden|foreign) ([A-Z]) ([A-Za-z]*)>")
 _ROOTS: Final = {"tenant": "T", "syncRun": "R", "syncRunProgress": "R"}
@@ -97,19 +99,21 @@ def _written(document: DocumentNode) -> str:
     return print_ast(visit(document, _Sense()))
 
 
-_SCHEMA: Final = print_schema(core)
-QUERIES: Final = hypothesis_graphql.queries(
-    _SCHEMA, custom_scalars=_SCALARS, print_ast=_written, allow_x00=False
-)
-MUTATIONS: Final = hypothesis_graphql.mutations(
-    _SCHEMA, custom_scalars=_SCALARS, print_ast=_written, allow_x00=False
-)
+def _made_by(make: Callable[..., Documents], schema: GraphQLSchema) -> Documents:
+    """Made when first asked for: studying the schema takes seconds of every collecting process."""
+    return st.deferred(
+        lambda: make(
+            print_schema(schema), custom_scalars=_SCALARS, print_ast=_written, allow_x00=False
+        )
+    )
+
+
+QUERIES: Final = _made_by(hypothesis_graphql.queries, core)
+MUTATIONS: Final = _made_by(hypothesis_graphql.mutations, core)
 # The generator makes no subscriptions, but queries of a schema whose root is theirs.
-SUBSCRIPTIONS: Final = hypothesis_graphql.queries(
-    print_schema(GraphQLSchema(query=core.subscription_type, types=list(core.type_map.values()))),
-    custom_scalars=_SCALARS,
-    print_ast=_written,
-    allow_x00=False,
+SUBSCRIPTIONS: Final = _made_by(
+    hypothesis_graphql.queries,
+    GraphQLSchema(query=core.subscription_type, types=list(core.type_map.values())),
 ).map(lambda document: document.replace("{", "subscription {", 1))
 
 
