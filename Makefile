@@ -7,6 +7,9 @@ INSTALLED := .venv/installed
 UV = $$(command -v uv || echo $(BIN)/uv)
 
 MAKEFLAGS += --no-print-directory
+# What Python has compiled is kept, whatever the environment says: tests start hundreds of processes,
+# and each would compile every module anew, for longer than it works.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help demo up test soak fuzz browser audit check bench docs schema lock clean
 .DELETE_ON_ERROR:
