@@ -35,7 +35,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
 ROOM = 4 * 2**30
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
 
@@ -118,7 +118,7 @@ async def superuser(owner_dsn: str) -> AsyncGenerator[asyncpg.Connection]:
     await connection.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def keys() -> KeyRing:
     return KeyRing.parse(KEY_TEXT)
 

@@ -6,13 +6,7 @@ from pathlib import Path
 import pytest
 
 from domain.resources import Resources
-from tests.api.signing_in.conftest import (
-    database_name,
-    mia,
-    mia_at_classlink,
-    shared_database,
-    springfield,
-)
+from tests.api.signing_in.conftest import mia, mia_at_classlink, springfield
 from tests.api.signing_in.flows.conftest import bob, providers, served_fakes
 from tests.api.signing_in.flows.people import Provider
 from tests.browser_chromium.homerow import homerow_with
@@ -24,16 +18,21 @@ from tests.browser_chromium.webdriver import (
     find_programs,
     window_of,
 )
+from tests.emptied import database_name, emptied, resources, shared_database, standing, superuser
 
 __all__ = [
     "bob",
     "database_name",
+    "emptied",
     "mia",
     "mia_at_classlink",
     "providers",
+    "resources",
     "served_fakes",
     "shared_database",
     "springfield",
+    "standing",
+    "superuser",
 ]
 
 

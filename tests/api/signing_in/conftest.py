@@ -1,22 +1,18 @@
 """Sign-in pages over a real database: one for all tests, emptied after each."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Generator
 from uuid import UUID
 
 import asyncpg
 import httpx2
 import pytest
-from sqlalchemy import make_url
 from starlette.applications import Starlette
 
-from api.local import LocalServers
 from api.security_headers import SecurityHeaders
 from api.signing_in.routes import sign_in_routes
 from api.signing_in.site import Client, SignInSettings, Site
 from api.web_settings import WebSettings
 from domain.clock import new_id
-from domain.models import metadata
 from domain.people.models import SignInMethodName
 from domain.resources import Resources
 from tests.api.graphql.seed import (
@@ -41,33 +37,13 @@ from tests.api.signing_in.provider import (
     Provider,
     app_of,
 )
-from tests.conftest import run_as_superuser
+from tests.emptied import database_name, emptied, resources, shared_database, standing, superuser
 from tests.fakes.serving import serve
 
-SHARED = "signing_in"
+__all__ = ["database_name", "emptied", "resources", "shared_database", "standing", "superuser"]
+
 ORIGIN = "https://homerow.example"
 FRONTEND = "https://typing.example"
-
-
-@pytest.fixture(scope="session")
-def shared_database(local_servers: LocalServers, template: str) -> Generator[str]:
-    create = f"CREATE DATABASE {SHARED} TEMPLATE {template}"
-    asyncio.run(run_as_superuser(local_servers, create))
-    yield SHARED
-    asyncio.run(run_as_superuser(local_servers, f"DROP DATABASE {SHARED} WITH (FORCE)"))
-
-
-@pytest.fixture
-async def database_name(local_servers: LocalServers, shared_database: str) -> AsyncGenerator[str]:
-    yield shared_database
-    url = make_url(local_servers.postgres.url("postgres")).set(database=shared_database)
-    text = url.render_as_string(hide_password=False)
-    connection = await asyncpg.connect(text.replace("postgresql+asyncpg://", "postgresql://"))
-    try:
-        tables = ", ".join(table.name for table in metadata.sorted_tables)
-        await connection.execute(f"TRUNCATE {tables}")
-    finally:
-        await connection.close()
 
 
 @pytest.fixture(scope="session")
