@@ -14,6 +14,7 @@ from domain.roster.records import RecordType
 from domain.sync.context import RunContext, allow_nested_loops
 from domain.sync.entities import ENTITIES, Entity
 from domain.sync.models import SyncMode, SyncRunState
+from domain.sync.summarise import conclude
 
 _LARGE = 10_000
 """Rows after which a table's statistics are renewed within the transaction."""
@@ -31,6 +32,7 @@ async def apply(context: RunContext) -> None:
         await change_all(context, connection, _BY_SOURCE_IDS)
         await archive_all(context, connection)
         await _note_first_roster(context, connection)
+        await conclude(context, connection)
 
 
 class Naming(NamedTuple):

@@ -40,7 +40,7 @@ from domain.sync.plan import plan
 from domain.sync.reverting import RevertRefused
 from domain.sync.staging import Staging, list_staged_runs
 from domain.sync.steps import explain_failure
-from domain.sync.summarise import is_all_held, summarise, summarise_lost
+from domain.sync.summarise import is_all_held, summarise
 from domain.sync.undoing import begin_undo, plan_undo, undo
 from domain.sync.validate import validate
 from domain.validation.codes import RULES, Code
@@ -245,17 +245,17 @@ async def _open_source(context: RunContext, sources: Sources) -> tuple[RosterSou
 async def _start_again_if_lost(context: RunContext) -> None:
     """A crash of the database empties unlogged tables: what was fetched must be fetched again.
 
-    In the last phase the roster is already changed, so that there is nothing to be compared.
+    Unless the roster is changed already. Then all that is to be said of it is stored too.
     """
     async with context.transaction() as connection:
         if await context.staging.is_whole(connection):
             return
-    if context.state is SyncRunState.SUMMARISING:
-        log.warning("summary_lost")
-        await summarise_lost(context)
-    elif context.state in ACTIVE and context.state is not SyncRunState.FETCHING:
-        async with context.step(SyncRunState.FETCHING):
-            pass
+    if context.state not in ACTIVE or context.state is SyncRunState.FETCHING:
+        return
+    if context.state is SyncRunState.SUMMARISING and not await is_all_held(context):
+        return
+    async with context.step(SyncRunState.FETCHING):
+        pass
 
 
 async def _apply_or_plan_again(context: RunContext) -> None:

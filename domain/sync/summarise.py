@@ -1,4 +1,4 @@
-"""Summarise: problems become stored errors, and staging goes."""
+"""The end of a run: problems become stored errors with what is applied, and then staging goes."""
 
 import asyncpg
 
@@ -18,91 +18,70 @@ _FINGERPRINT = (
 
 
 async def summarise(context: RunContext) -> None:
-    """Of a preflight nothing stays but the run itself, with its counts, changes and report.
-
-    Nor does an undoing say anything of the feed.
-    """
-    is_preflight = context.mode in (SyncMode.PREFLIGHT, SyncMode.REVERT)
-    waits = not is_preflight and await has_hold(context)
-    following = SyncRunState.SUCCEEDED if is_preflight else await _end(context, waits=waits)
+    """End the run. Where it has changed the roster, nothing is needed of what was staged."""
+    following = await _end(context)
     async with context.step(following) as connection:
-        if not is_preflight:
-            await observe(context, connection)
-            await _store_errors(context, connection)
-            if following is not SyncRunState.HELD:
-                await _resolve_errors(context, connection)
-        if context.mode is SyncMode.FULL:
-            await _end_former_holds(context, connection)
-        if context.mode in (SyncMode.FULL, SyncMode.DELTA) and not waits:
-            await _move_cursors(context, connection)
-        await explain(context, connection)
+        if following is SyncRunState.HELD:
+            await conclude(context, connection)
         await context.staging.drop(connection)
 
 
-async def summarise_lost(context: RunContext) -> None:
-    """After a crash of the database, which left the roster as applied and emptied staging.
+async def conclude(context: RunContext, connection: asyncpg.Connection) -> None:
+    """Store what is to be said of the run, in the transaction that changes the roster.
 
-    What was wrong with the feed is not known any more: stored errors stay as they were, and the
-    next run tells. Nothing moves on that a delta begins with.
+    A crash of the database between the two would lose it: what is staged would be gone, and who
+    reads the roster again finds nothing new in it. Of a preflight nothing stays but the run itself,
+    with its counts, changes and report; and an undoing says nothing of the feed.
     """
-    is_preflight = context.mode in (SyncMode.PREFLIGHT, SyncMode.REVERT)
-    following = SyncRunState.SUCCEEDED
-    if not is_preflight and await has_hold(context):
-        following = await _end_waiting(context)
-    elif not is_preflight and await _has_stored_errors(context):
-        following = SyncRunState.SUCCEEDED_WITH_ERRORS
-    async with context.step(following) as connection:
-        if context.mode is SyncMode.FULL:
-            await _end_former_holds(context, connection)
-        await context.staging.drop(connection)
-
-
-async def _has_stored_errors(context: RunContext) -> bool:
-    async with context.transaction() as connection:
-        return bool(
-            await connection.fetchval(
-                "SELECT EXISTS (SELECT FROM validation_errors"
-                "  WHERE tenant_id = $1 AND state = 'OPEN' AND severity = $2)",
-                context.tenant_id,
-                Severity.ERROR.value,
-            )
-        )
-
-
-async def has_hold(context: RunContext) -> bool:
-    """Whether something of the plan waits."""
-    async with context.transaction() as connection:
-        return bool(
-            await connection.fetchval(
-                "SELECT EXISTS (SELECT FROM holds WHERE tenant_id = $1 AND run_id = $2)",
-                context.tenant_id,
-                context.run_id,
-            )
-        )
+    waits = await _has_hold(context, connection)
+    await observe(context, connection)
+    await _store_errors(context, connection)
+    if not (waits and _changes_nothing(context)):
+        await _resolve_errors(context, connection)
+    if context.mode is SyncMode.FULL:
+        await _end_former_holds(context, connection)
+    if context.mode in (SyncMode.FULL, SyncMode.DELTA) and not waits:
+        await _move_cursors(context, connection)
+    await explain(context, connection)
 
 
 async def is_all_held(context: RunContext) -> bool:
     """Whether nothing of the plan may be applied: then the run ends without applying."""
-    return await has_hold(context) and not any(
+    async with context.transaction() as connection:
+        return await _has_hold(context, connection) and _changes_nothing(context)
+
+
+async def _has_hold(context: RunContext, connection: asyncpg.Connection) -> bool:
+    """Whether something of the plan waits."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM holds WHERE tenant_id = $1 AND run_id = $2)",
+            context.tenant_id,
+            context.run_id,
+        )
+    )
+
+
+def _changes_nothing(context: RunContext) -> bool:
+    return not any(
         numbers.get(action, 0)
         for numbers in context.counts.values()
         for action in ("created", "updated", "archived", "restored")
     )
 
 
-async def _end_waiting(context: RunContext) -> SyncRunState:
-    is_held = await is_all_held(context)
-    return SyncRunState.HELD if is_held else SyncRunState.SUCCEEDED_WITH_HOLD
-
-
-async def _end(context: RunContext, *, waits: bool) -> SyncRunState:
-    if waits:
-        return await _end_waiting(context)
+async def _end(context: RunContext) -> SyncRunState:
+    if context.mode in (SyncMode.PREFLIGHT, SyncMode.REVERT):
+        return SyncRunState.SUCCEEDED
     async with context.transaction() as connection:
+        if await _has_hold(context, connection):
+            is_held = _changes_nothing(context)
+            return SyncRunState.HELD if is_held else SyncRunState.SUCCEEDED_WITH_HOLD
         errors = await connection.fetchval(
-            f"SELECT EXISTS (SELECT FROM {context.staging.problems}"
-            "  WHERE severity = $2 OR (severity IS NULL AND code = ANY ($1)))",
-            [code.value for code, rule in RULES.items() if rule.severity is Severity.ERROR],
+            "SELECT EXISTS (SELECT FROM validation_errors"
+            " WHERE tenant_id = $1 AND last_seen_run_id = $2 AND severity = $3)",
+            context.tenant_id,
+            context.run_id,
             Severity.ERROR.value,
         )
     return SyncRunState.SUCCEEDED_WITH_ERRORS if errors else SyncRunState.SUCCEEDED
