@@ -154,6 +154,8 @@ async def _resume_or_begin(context: RunContext, source: RosterSource, version: s
         await context.staging.create(connection)
         progress = Progress(fingerprint=fingerprint, started_at=row["now"].isoformat())
         await _store(context, connection, progress)
+        # Who was overtaken must not leave tables in the way of who makes them now.
+        await confirm(connection, context.lease)
         return progress
 
 

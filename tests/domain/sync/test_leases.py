@@ -1,0 +1,32 @@
+"""A worker that is overtaken, or cut off from the database, is in nobody's way."""
+
+import asyncpg
+import pytest
+from structlog.testing import capture_logs
+
+from domain.sync.run import work
+from domain.sync.staging import Staging
+from tests.domain.sync.stories import Story
+from tests.sources import open_source
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_who_is_overtaken_while_making_tables_leaves_none(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.district.write(story.folder)
+    await story.request()
+    create = Staging.create
+
+    async def create_too_slowly(staging: Staging, connection: asyncpg.Connection) -> None:
+        await create(staging, connection)
+        # Whoever took the run over could not end this connection in time.
+        await story.see.execute("UPDATE sync_leases SET token = token + 1")
+
+    monkeypatch.setattr(Staging, "create", create_too_slowly)
+    with capture_logs() as logs:
+        await work(story.worker, open_source, story.keys)
+    assert [entry["event"] for entry in logs] == ["phase_started", "lease_lost"]
+    made = "SELECT count(*) FROM pg_tables WHERE schemaname = 'staging'"
+    assert await story.see.fetchval(made) == 0
