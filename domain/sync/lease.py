@@ -7,6 +7,7 @@ busy event loop can stop it: only the death (or the stopping) of the whole proce
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
@@ -211,7 +212,9 @@ class Heartbeat:
                 log.warning("heartbeat_failed", error=type(error).__name__)
             await asyncio.to_thread(self._stop.wait, _INTERVAL)
         if connection is not None:
-            await connection.close(timeout=2)
+            # Which may be gone by now, as the database may.
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.close(timeout=2)
 
     async def _renew(self, connection: asyncpg.Connection) -> bool | None:
         """Whether somebody has cancelled the run; None if the lease is lost."""

@@ -4,6 +4,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from domain.sync.models import SyncRunState
 from domain.sync.run import work
 from domain.sync.staging import Staging
 from tests.domain.sync.stories import Story
@@ -30,3 +31,20 @@ async def test_who_is_overtaken_while_making_tables_leaves_none(
     assert [entry["event"] for entry in logs] == ["phase_started", "lease_lost"]
     made = "SELECT count(*) FROM pg_tables WHERE schemaname = 'staging'"
     assert await story.see.fetchval(made) == 0
+
+
+async def test_a_heartbeat_whose_connection_is_gone_ends_quietly(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.district.write(story.folder)
+    closed = []
+
+    async def close(connection: asyncpg.Connection, *, timeout: float) -> None:  # noqa: ASYNC109 - asyncpg's
+        connection.terminate()
+        closed.append(timeout)
+        raise BrokenPipeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncpg.Connection, "close", close)
+        assert (await story.run()).state is SyncRunState.SUCCEEDED
+    assert closed == [2]
