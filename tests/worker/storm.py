@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from uuid import UUID
 
 import asyncpg
 from redis.asyncio import Redis
@@ -160,18 +159,11 @@ class Storm:
             )
             await asyncio.sleep(0.2)
 
-    def lost_summaries(self) -> set[UUID]:
-        """The runs of which a crash took what was wrong with the feed: they say so."""
-        lines = [line for line in self._lines() if "summary_lost" in line]
-        return {UUID(line.split("run_id")[1].strip('"=: ')[:36]) for line in lines}
-
     def complaints(self) -> list[str]:
-        """What no storm excuses."""
-        return [line for line in self._lines() if "Traceback" in line or "run_failed" in line]
-
-    def _lines(self) -> list[str]:
+        """What no storm excuses, in the workers' logs."""
         logs = sorted(self.workers.folder.glob("worker-*.log"))
-        return [line for log in logs for line in log.read_text(encoding="utf-8").splitlines()]
+        lines = [line for log in logs for line in log.read_text(encoding="utf-8").splitlines()]
+        return [line for line in lines if "Traceback" in line or "run_failed" in line]
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from domain.sync import lease
 from domain.sync.models import SyncRunState
 from domain.sync.run import work
 from domain.sync.staging import Staging
@@ -45,6 +46,7 @@ async def test_a_heartbeat_whose_connection_is_gone_ends_quietly(
         raise BrokenPipeError
 
     with monkeypatch.context() as patched:
+        patched.setattr(lease, "_INTERVAL", 0.01)
         patched.setattr(asyncpg.Connection, "close", close)
         assert (await story.run()).state is SyncRunState.SUCCEEDED
     assert closed == [2]
