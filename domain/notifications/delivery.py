@@ -1,6 +1,7 @@
 """Sending what waits in the outbox: by SMTP, or into a folder on a developer's machine."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -8,10 +9,13 @@ from email.utils import format_datetime, parseaddr
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
+from uuid import UUID
 
 import aiosmtplib
+import asyncpg
 import structlog
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from domain.clock import utc_now
 from domain.database import Database
@@ -23,6 +27,10 @@ Carrier = Callable[[EmailMessage], Awaitable[None]]
 _AT_ONCE: Final = 10
 _SECONDS: Final = 20
 """For one mail: all that are claimed at once are through before they come up again."""
+_SETTLING_SECONDS: Final = 240
+"""A mail that was claimed comes up again after five minutes."""
+_PAUSE: Final = 1.0
+_DATABASE_GONE: Final = (OSError, DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _PORTS: Final = {"smtp": 25, "smtps": 465, "smtp+starttls": 587}
 _WRONG_URL: Final = "HOMEROW_SMTP_URL is smtp://, smtps:// or smtp+starttls:// and a host."
 
@@ -132,10 +140,25 @@ async def _deliver(database: Database, post: Post, row: Any) -> bool:
         # A header that cannot be, the sender's or the recipient's: no address goes into the log.
         log.warning("mail_failed", mail_id=str(row.id), error=type(error).__name__)
         return False
-    async with database.transaction() as session:
-        await session.execute(text("SELECT settle_mail(:id)"), {"id": row.id})
+    await _settle(database, row.id)
     log.info("mail_sent", mail_id=str(row.id), tenant_id=row.tenant_id and str(row.tenant_id))
     return True
+
+
+async def _settle(database: Database, mail_id: UUID) -> None:
+    """However long the database is away: a mail that is not known to be sent is sent again."""
+    deadline = time.monotonic() + _SETTLING_SECONDS
+    while True:
+        try:
+            async with database.transaction() as session:
+                await session.execute(text("SELECT settle_mail(:id)"), {"id": mail_id})
+        except _DATABASE_GONE as error:
+            log.warning("mail_not_settled", mail_id=str(mail_id), error=type(error).__name__)
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return
+        await asyncio.sleep(_PAUSE)
 
 
 def _message(row: Any, sender: str) -> EmailMessage:

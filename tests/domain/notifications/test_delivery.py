@@ -21,7 +21,7 @@ from domain.notifications.outbox import put_mail, put_mails_once
 from domain.resources import Resources
 from domain.settings import Environment, Settings
 from tests.api.graphql.seed import add_tenant
-from tests.conftest import KEY_TEXT
+from tests.conftest import KEY_TEXT, run_as_superuser
 from worker.main import run
 from worker.tasks import WorkerContext
 from worker.tasks import mail as mail_job
@@ -106,6 +106,43 @@ async def test_a_mail_that_nobody_takes_waits_longer_each_time(
     assert waits == [5, 10, 20]
     carrier.is_away = False
     assert await deliver(worker_resources.database, post) == 1
+
+
+async def test_a_mail_is_known_to_be_sent_though_the_database_was_away_when_it_was(
+    resources: Resources,
+    worker_resources: Resources,
+    superuser: asyncpg.Connection,
+    local_servers: LocalServers,
+    database_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("domain.notifications.delivery._PAUSE", 0.05)
+    await write(resources, superuser)
+
+    async def let_in(answer: str) -> None:
+        await run_as_superuser(
+            local_servers, f"ALTER DATABASE {database_name} ALLOW_CONNECTIONS {answer}"
+        )
+
+    async def carry(message: EmailMessage) -> None:
+        await carrier(message)
+        await let_in("false")
+        await superuser.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+    carrier = Carrier()
+    post = Post(carry, SENDER)
+    with capture_logs() as logs:
+        delivering = asyncio.create_task(deliver(worker_resources.database, post))
+        await asyncio.sleep(0.5)
+        assert {entry["event"] for entry in logs} == {"mail_not_settled"}
+        await let_in("true")
+        assert await delivering == 1
+    await superuser.execute("UPDATE mail_outbox SET due_at = now()")
+    assert await deliver(worker_resources.database, post) == 0
+    assert len(carrier.mails) == 1
 
 
 async def test_after_a_dozen_times_it_is_left(
