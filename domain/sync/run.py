@@ -57,7 +57,12 @@ DATABASE_GONE = (
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    # What asyncpg makes of an answer that was cut off.
+    asyncpg.InternalClientError,
+    # Somebody locked the same rows in another order, and the database let them go on.
+    asyncpg.DeadlockDetectedError,
 )
+"""No fault of the run's: it stays as it is until somebody claims it again."""
 
 log = structlog.get_logger()
 
@@ -102,7 +107,6 @@ async def _hold_lease(database: Database, lease: Lease, sources: Sources) -> Non
         except LeaseLost:
             log.warning("lease_lost")
         except (OSError, *DATABASE_GONE) as error:
-            # The database went away: the run stays as it is until somebody claims it again.
             log.warning("run_interrupted", error=type(error).__name__)
 
 

@@ -5,6 +5,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from domain.sync import lease
+from domain.sync import run as sync_run
 from domain.sync.models import SyncRunState
 from domain.sync.run import work
 from domain.sync.staging import Staging
@@ -12,6 +13,8 @@ from tests.domain.sync.stories import Story
 from tests.sources import open_source
 
 pytestmark = pytest.mark.anyio
+
+SILENCE = "UPDATE sync_leases SET heartbeat_at = now() - interval '1 minute'"
 
 
 async def test_who_is_overtaken_while_making_tables_leaves_none(
@@ -50,3 +53,22 @@ async def test_a_heartbeat_whose_connection_is_gone_ends_quietly(
         patched.setattr(asyncpg.Connection, "close", close)
         assert (await story.run()).state is SyncRunState.SUCCEEDED
     assert closed == [2]
+
+
+@pytest.mark.parametrize("error", [asyncpg.DeadlockDetectedError, asyncpg.InternalClientError])
+async def test_what_is_no_fault_of_the_runs_does_not_end_it(
+    story: Story, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    story.district.write(story.folder)
+    run_id = (await story.request()).run.id
+
+    async def fail(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sync_run, "apply", fail)
+        await work(story.worker, open_source, story.keys)
+    assert (await story.read_run(run_id)).state is SyncRunState.APPLYING
+    await story.see.execute(SILENCE)
+    await work(story.worker, open_source, story.keys)
+    assert (await story.read_run(run_id)).state is SyncRunState.SUCCEEDED
