@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import stat
@@ -32,12 +33,10 @@ from api.local.processes import (
 PORT = "5432"
 SOCKET = f".s.PGSQL.{PORT}"
 PASSING_SECONDS = 15.0  # what the children of a killed server get to end by themselves
-PASSING = (
-    "pre-existing shared memory block",
-    # Recovery found what is left of an unlogged table whose transaction was given up just before
-    # the crash, and fails once: the next start begins with removing it.
-    "File exists",
-)
+# Why a start fails that may be tried again: a killed server's children are still there; or it was
+# killed just after it had undone the making of an unlogged table. Its recovery stumbles over what
+# is left of the table's file, but leaves all as the next one wants it.
+PASSING = re.compile(r'pre-existing shared memory block|could not create file "base/.*File exists')
 
 # initdb writes these into postgresql.conf, where the owner of the data may change them.
 DEFAULTS = {
@@ -154,8 +153,7 @@ def _launch(
         try:
             return start()
         except LocalServerError as error:
-            passes = any(words in str(error) for words in PASSING)
-            if not passes or time.monotonic() > deadline:
+            if not PASSING.search(str(error)) or time.monotonic() > deadline:
                 raise
         time.sleep(0.1)
 

@@ -217,22 +217,3 @@ async def test_a_person_who_returns_by_a_delta_is_in_their_classes_again(
     story.district.users.rows = [ann | named()]
     await story.night(users="delta")
     assert ("ann", "g1", "STUDENT", False) in (await story.roster())["memberships"]
-
-
-async def test_whatever_a_broken_connection_looks_like_another_worker_goes_on(
-    story: Story, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    story.district.write(story.folder)
-    run_id = (await story.request()).run.id
-
-    async def break_off(context: RunContext) -> None:
-        await context.connection.close()
-        raise asyncpg.InternalClientError("got result for unknown protocol state 3")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(sync_run, "plan", break_off)
-        await work(story.worker, open_source, story.keys)
-    assert (await story.read_run(run_id)).state is SyncRunState.PLANNING
-    await story.see.execute("UPDATE sync_leases SET heartbeat_at = now() - interval '1 minute'")
-    await work(story.worker, open_source, story.keys)
-    assert (await story.read_run(run_id)).state is SyncRunState.SUCCEEDED
