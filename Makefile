@@ -26,7 +26,7 @@ up: $(INSTALLED) ## Start servers, worker and API
 test: $(INSTALLED) ## Run the tests
 	@$(BIN)/pytest -q -n 2
 
-soak: $(INSTALLED) ## Try random nights of districts for an hour or two (SEED=n: those of another soak)
+soak: $(INSTALLED) ## Try random nights of districts, and storms over them, for hours (SEED=n: those of another soak)
 	@$(BIN)/pytest -q -n 2 --dist loadfile --hypothesis-profile=soak $(if $(SEED),--hypothesis-seed=$(SEED)) \
 		tests/domain/sync/stateful tests/domain/sync/test_model.py tests/contract/test_faults.py \
 		tests/worker/test_storm.py
