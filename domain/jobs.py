@@ -41,5 +41,5 @@ def enqueue(session: AsyncSession, job: Job) -> None:
 
 
 def take_jobs(session: AsyncSession) -> list[Job]:
-    jobs: list[Job] = session.info.pop("jobs", [])
-    return jobs
+    """Each once: a wake-up names nothing."""
+    return list(dict.fromkeys(session.info.pop("jobs", ())))

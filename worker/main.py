@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import signal
+import threading
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -142,6 +144,7 @@ async def _drain(context: WorkerContext, signals: asyncio.Queue[None]) -> None:
     Runs that are not through by then are given back: others go on with them from their last phase.
     """
     context.places.close()
+    _end_for_sure()
     hurried = asyncio.create_task(signals.get())
     with suppress(TimeoutError):
         async with asyncio.timeout(_DRAIN):
@@ -153,6 +156,13 @@ async def _drain(context: WorkerContext, signals: asyncio.Queue[None]) -> None:
     for task in left:
         task.cancel()
     await asyncio.wait(left, timeout=_LEAVE)
+
+
+def _end_for_sure() -> None:
+    """A server that hangs may hold up whatever is closed after the drain: nothing is lost by it."""
+    timer = threading.Timer(_DRAIN + 2 * _LEAVE, os._exit, [1])
+    timer.daemon = True
+    timer.start()
 
 
 async def run(settings: Settings) -> None:

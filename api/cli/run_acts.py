@@ -14,6 +14,7 @@ from api.runs import work_here
 from domain.clock import utc_now
 from domain.database import Database, DatabaseRole
 from domain.errors import NotFound
+from domain.global_ids import RUN_CODE
 from domain.people.callers import COMMAND_LINE
 from domain.sync.cancelling import cancel_run
 from domain.sync.models import SyncRun, SyncRunState
@@ -114,7 +115,6 @@ def _id_of(text: str) -> UUID:
         return UUID(text)
     # strawberry takes half a second to import.
     from api.graphql.node import find_id  # noqa: PLC0415
-    from api.graphql.targets import RUN_CODE  # noqa: PLC0415
 
     found = find_id(text)
     if found is None or found.code != RUN_CODE:

@@ -60,6 +60,10 @@ def set_(  # noqa: PLR0913 - one for each option
         str | None, typer.Option(help='An IANA time zone; "" is the tenant\'s.')
     ] = None,
     every_days: Annotated[int | None, typer.Option(help="Every so many days, 1 to 29.")] = None,
+    first_on: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="The day from which the days are counted."),
+    ] = None,
     spread: Annotated[
         int | None, typer.Option(help="Over how many minutes tenants are spread, 0 to 240.")
     ] = None,
@@ -78,6 +82,7 @@ def set_(  # noqa: PLR0913 - one for each option
         local_time=_time(at) if at else None,
         time_zone=zone,
         every_days=every_days,
+        first_on=first_on.date() if first_on else None,
         spread_minutes=spread,
         blackouts=blackouts if blackouts or no_blackouts else None,
     )

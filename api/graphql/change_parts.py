@@ -25,6 +25,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from api.graphql.context import Info
 from api.graphql.node import GlobalId, encode_id, find_node
+from domain.global_ids import RUN_CODE
 from domain.roster.models import Course, Group, Membership, School, Term, User
 from domain.roster.records import RecordType
 from domain.sync import models
@@ -34,7 +35,6 @@ from domain.validation.codes import Code
 if TYPE_CHECKING:
     from api.graphql.syncs import SyncRun
 
-RUN_CODE = "R"
 TYPE_CODES = {
     RecordType.SCHOOL: "S",
     RecordType.TERM: "P",

@@ -25,6 +25,7 @@ from api.graphql.context import Info
 from api.graphql.errors import bad_input
 from api.graphql.loaders import Loaded
 from api.matrix import MATRIX
+from domain.global_ids import encode_global_id
 
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]{44}")
 
@@ -39,8 +40,7 @@ class GlobalId(NamedTuple):
 
 
 def encode_id(code: str, tenant_id: UUID, key: UUID) -> strawberry.ID:
-    raw = code.encode() + tenant_id.bytes + key.bytes
-    return strawberry.ID(base64.urlsafe_b64encode(raw).decode())
+    return strawberry.ID(encode_global_id(code, tenant_id, key))
 
 
 def find_id(text: str) -> GlobalId | None:

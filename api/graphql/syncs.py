@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from strawberry import Private
 from typing_extensions import override
 
-from api.graphql.change_parts import RUN_CODE, SyncChange, make_change
+from api.graphql.change_parts import SyncChange, make_change
 from api.graphql.changes import ChangesOfRuns, SyncChangeFilter
 from api.graphql.connection import Connection, Listing, connect_nested
 from api.graphql.context import Info
@@ -39,6 +39,7 @@ from api.graphql.validation import ErrorsOfRuns, ValidationError, bounded
 from api.graphql.visible_counts import counts_of_runs
 from domain.clock import utc_now
 from domain.errors import DomainError, InvalidInput
+from domain.global_ids import RUN_CODE
 from domain.people.callers import Caller
 from domain.sync import models
 from domain.sync.models import SyncMode, SyncRunState, SyncTrigger

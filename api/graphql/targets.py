@@ -6,9 +6,9 @@ import strawberry
 
 from api.graphql.node import TENANT_CODE, GlobalId, Node, find_id
 from domain.errors import InvalidInput, NotFound
+from domain.global_ids import RUN_CODE
 from domain.people.callers import Caller
 
-RUN_CODE = "R"
 UPLOAD_CODE = "F"
 INPUT = strawberry.argument(description="What is wanted.")
 

@@ -25,13 +25,15 @@ from domain.integrations.rhythms import (
 )
 from domain.integrations.schedule import Rhythm, next_due
 from domain.integrations.service import get_integration, take_integration
-from domain.integrations.standings import begin_anew
+from domain.integrations.standings import begin_anew, watch_from
 from domain.people.audit import record_act
 from domain.people.callers import Caller
 from domain.tenants.service import check_time_zone, get_tenant
 
 MOST_DAYS: Final = 29
 MOST_SPREAD: Final = 240
+EARLIEST: Final = date(2000, 1, 1)
+LATEST: Final = timedelta(days=366)
 MOST_BLACKOUTS: Final = 50
 LONGEST_BLACKOUT: Final = 366
 _LONGEST_REASON: Final = 200
@@ -92,7 +94,7 @@ async def set_schedule(
     schedule = await _take(session, integration)
     stored = (await list_blackouts(session, tenant_id, [integration.id]))[integration.id]
     blackouts = stored if setting.blackouts is None else _check_blackouts(setting.blackouts)
-    changed = _changed(schedule, setting)
+    changed = _changed(schedule, setting, now=now)
     row = SyncSchedule(
         tenant_id=tenant_id, integration_id=integration.id, **changed, next_due_at=None
     )
@@ -109,6 +111,9 @@ async def set_schedule(
         return Planned(row, blackouts, rhythm)
     if row.next_due_at is not None and schedule.next_due_at is None:
         await begin_anew(session, tenant_id=tenant_id, now=now)
+    else:
+        # A promise that is new today was not broken yesterday.
+        await watch_from(session, tenant_id=tenant_id, now=now)
     for name, value in (*changed.items(), ("next_due_at", row.next_due_at)):
         setattr(schedule, name, value)
     if setting.blackouts is not None:
@@ -192,7 +197,7 @@ def _of(integration: Integration) -> Select[Any]:
     )
 
 
-def _changed(schedule: SyncSchedule, setting: ScheduleSetting) -> dict[str, Any]:
+def _changed(schedule: SyncSchedule, setting: ScheduleSetting, *, now: datetime) -> dict[str, Any]:
     """The row's columns as they are wanted. Raises InvalidInput."""
     at, zone = PRESETS[setting.preset] if setting.preset else (None, None)
     if setting.local_time is not None:
@@ -206,6 +211,13 @@ def _changed(schedule: SyncSchedule, setting: ScheduleSetting) -> dict[str, Any]
             "everyDays",
             f"A tenant syncs every 1 to {MOST_DAYS} days: a roster that is a month old lets in"
             " who has left. To sync never, pause the integration.",
+        )
+    first_on = setting.first_on
+    if first_on is not None and not EARLIEST <= first_on <= now.date() + LATEST:
+        raise InvalidInput(
+            "firstOn",
+            f"The first day is {EARLIEST} at the earliest, and at most {LATEST.days} days from now:"
+            " nothing would sync before it.",
         )
     if not 0 <= spread <= MOST_SPREAD:
         raise InvalidInput("spreadMinutes", f"Nights are spread over 0 to {MOST_SPREAD} minutes.")

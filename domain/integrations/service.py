@@ -29,7 +29,7 @@ from domain.integrations.models import (
     SyncSchedule,
 )
 from domain.integrations.rhythms import restart_schedule, start_schedule
-from domain.integrations.standings import begin_anew
+from domain.integrations.standings import begin_anew, watch_from
 from domain.integrations.switching import switch_provider
 from domain.integrations.texts import check_texts
 from domain.people.audit import record_act
@@ -97,6 +97,7 @@ async def configure_integration(
         session.add(integration)
         await session.flush()
         await start_schedule(session, integration=integration, now=now)
+        await watch_from(session, tenant_id=tenant_id, now=now)
     elif is_switch:
         await switch_provider(session, integration, configuration.provider, now=now)
     reconnects = integration.status is IntegrationStatus.DISCONNECTED

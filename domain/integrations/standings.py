@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, SmallInteger, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -102,8 +103,18 @@ async def begin_anew(session: AsyncSession, *, tenant_id: UUID, now: datetime) -
 
     The schedule is the caller's to set.
     """
+    await watch_from(session, tenant_id=tenant_id, now=now)
     await session.execute(
         update(SyncStanding)
         .where(SyncStanding.tenant_id == tenant_id)
-        .values(failures=0, first_failed_at=None, is_off=False, told=[], watched_from=now)
+        .values(failures=0, first_failed_at=None, is_off=False, told=[])
+    )
+
+
+async def watch_from(session: AsyncSession, *, tenant_id: UUID, now: datetime) -> None:
+    """From now on the tenant is to be synced in time: what was before is not held against it."""
+    await session.execute(
+        insert(SyncStanding)
+        .values(tenant_id=tenant_id, watched_from=now)
+        .on_conflict_do_update(index_elements=["tenant_id"], set_={"watched_from": now})
     )

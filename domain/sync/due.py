@@ -42,6 +42,8 @@ async def start_due_runs(database: Database, *, now: datetime) -> int:
         except DomainError as error:
             # One tenant's trouble must not keep the others from starting.
             log.warning("due_run_not_started", tenant_id=str(tenant_id), reason=str(error))
+        except Exception as error:  # noqa: BLE001 - nor what is our fault
+            log.error("due_run_not_started", tenant_id=str(tenant_id), error=type(error).__name__)  # noqa: TRY400
     return started
 
 
@@ -74,7 +76,7 @@ async def _start(
             return False
         schedule.next_due_at = next_due(rhythm, after=now)
         try:
-            await request_run(
+            requested = await request_run(
                 session,
                 tenant_id=tenant_id,
                 mode=SyncMode.FULL,
@@ -87,6 +89,8 @@ async def _start(
                 schedule.next_due_at = now + _PATIENCE
             log.info("due_run_left_out", tenant_id=str(tenant_id), reason=str(conflict))
             return False
+        # Where somebody had asked for it before, it is the night's: tried again if it fails.
+        requested.run.trigger = SyncTrigger.SCHEDULE
         return True
 
 

@@ -122,7 +122,9 @@ class SyncRun(TenantRow, Base):
         Index(
             "ix_sync_runs_untold",
             "tenant_id",
-            postgresql_where=text("told_at IS NULL AND finished_at IS NOT NULL"),
+            postgresql_where=text(
+                "told_at IS NULL AND finished_at IS NOT NULL AND mode IN ('FULL', 'DELTA')"
+            ),
         ),
     )
 

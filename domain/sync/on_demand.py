@@ -13,7 +13,7 @@ from domain.integrations.models import Integration, OnDemand
 from domain.integrations.service import get_integration, take_integration
 from domain.people.audit import record_act
 from domain.people.callers import Caller, CallerRole
-from domain.sync.models import SyncMode, SyncRun, SyncTrigger
+from domain.sync.models import SyncMode, SyncRun, SyncRunState, SyncTrigger
 from domain.sync.service import Requested, request_run, take_turn
 
 LONGEST_COOLDOWN: Final = 24 * 60
@@ -79,6 +79,7 @@ async def _require_cooled_down(
             SyncRun.mode == mode,
             SyncRun.trigger == SyncTrigger.MANUAL,
             SyncRun.finished_at.is_not(None),
+            SyncRun.state != SyncRunState.CANCELLED,
         )
         .order_by(SyncRun.finished_at.desc())
         .limit(1)

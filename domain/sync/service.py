@@ -97,6 +97,14 @@ async def request_run(  # noqa: PLR0913 - what a run is made of
         drafts = {subject.value: list(values) for subject, values in sharing_rules.items()}
     joined = await _join(session, tenant_id=tenant_id, mode=mode, drafts=drafts, asked=asked)
     if joined is not None:
+        record_act(
+            session,
+            tenant_id=tenant_id,
+            caller=caller,
+            action="syncRunStart",
+            target=str(joined.id),
+            details={"mode": mode.value, "joined": True},
+        )
         enqueue(session, WAKE)
         return Requested(joined, joined=True)
     last = None if mode in PICKED_MODES else await _last_like(session, tenant_id)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.global_ids import RUN_CODE, encode_global_id
 from domain.notifications.links import Links
 from domain.notifications.runs import Cause, Counted, Failure, RunFacts
 from domain.roster.records import RecordType
@@ -51,7 +52,7 @@ async def read_facts(
         RunFacts(
             tenant=tenant.display_name,
             ended_at=_ended(run, zone),
-            url=links.of_tenant(tenant.slug, str(run.id)),
+            url=links.of_tenant(tenant.slug, encode_global_id(RUN_CODE, tenant.id, run.id)),
             counted=_counted(run.counts),
             causes=causes,
             warnings=warnings,

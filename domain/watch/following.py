@@ -5,7 +5,7 @@ worker, and nothing that goes wrong here can fail a run.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -121,7 +121,7 @@ async def _judge(
 ) -> None:
     ended = await _ended(session, run, watch)
     was_failing = standing.failures > 0 or standing.is_off
-    run.told_at, run.told_as = watch.now, _mark(standing, ended)
+    run.told_at, run.told_as = _told_at(standing, watch.now), _mark(standing, ended)
     schedule = await _find_schedule(session, run)
     if schedule is not None:
         rhythm = await read_rhythm(session, schedule, time_zone=tenant.time_zone)
@@ -137,6 +137,13 @@ async def _judge(
         await _tell(session, tenant, run, next_due_at=next_due_at, links=watch.links)
         if run.state in SUCCESSFUL:
             await tell_of_licences(session, tenant=tenant, standing=standing, links=watch.links)
+
+
+def _told_at(standing: SyncStanding, now: datetime) -> datetime:
+    """Later than the last daily mail, which another worker may have written since we looked."""
+    if standing.digest_from is None:
+        return now
+    return max(now, standing.digest_from + timedelta(microseconds=1))
 
 
 async def _ended(session: AsyncSession, run: SyncRun, watch: Watch) -> Ended:
@@ -173,7 +180,13 @@ async def _ended(session: AsyncSession, run: SyncRun, watch: Watch) -> Ended:
 
 def _mark(standing: SyncStanding, ended: Ended) -> ToldAs:
     judged = judge(
-        Standing(standing.failures, standing.first_failed_at, frozenset(standing.told)), ended
+        Standing(
+            standing.failures,
+            standing.first_failed_at,
+            frozenset(standing.told),
+            is_late=standing.late_told_at is not None,
+        ),
+        ended,
     )
     standing.failures = judged.standing.failures
     standing.first_failed_at = judged.standing.first_failed_at

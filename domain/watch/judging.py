@@ -46,11 +46,12 @@ class Ended(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """As domain.integrations.standings has it."""
+    """As domain.integrations.standings has it. `is_late`: that was told."""
 
     failures: int = 0
     first_failed_at: datetime | None = None
     told: frozenset[str] = frozenset()
+    is_late: bool = False
 
 
 class Judged(NamedTuple):
@@ -96,13 +97,14 @@ def _judge_hold(standing: Standing, ended: Ended) -> Judged:
         return Judged(judged, ToldAs.HOLD)
     if not is_applied:
         return Judged(judged, ToldAs.NONE)
-    return Judged(judged, ToldAs.RECOVERED if standing.told - told else _summary(ended))
+    has_recovered = standing.is_late or bool(standing.told - told)
+    return Judged(judged, ToldAs.RECOVERED if has_recovered else _summary(ended))
 
 
 def _judge_success(standing: Standing, ended: Ended) -> Judged:
     """A delta does not look at what waits since the last full run."""
     waiting = standing.told & _HOLDS if ended.mode is SyncMode.DELTA else frozenset[str]()
-    has_recovered = bool(standing.told - waiting)
+    has_recovered = standing.is_late or bool(standing.told - waiting)
     return Judged(Standing(told=waiting), ToldAs.RECOVERED if has_recovered else _summary(ended))
 
 

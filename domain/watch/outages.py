@@ -29,10 +29,11 @@ log = structlog.get_logger()
 def is_out(*, was_out: bool, ran: int, failing: int) -> bool:
     """At least five, and half of the tenants whose syncs ran. While none runs it stays as it was.
 
-    It is over when most succeed, however few they are.
+    It is over when at most a quarter fail, however few ran: about half may fail for hours, and
+    operators hear of it once.
     """
     if was_out:
-        return failing * 2 >= ran
+        return failing * 4 > ran or not ran
     return failing >= FEWEST and failing * 2 >= ran
 
 

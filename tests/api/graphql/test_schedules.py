@@ -105,6 +105,10 @@ async def test_nothing_starts_in_a_blackout(world: World, connected: str) -> Non
     ("setting", "field", "words"),
     [
         ({"timeZone": "Mars/Olympus"}, ["input", "timeZone"], "no IANA time zone"),
+        ({"timeZone": "localtime"}, ["input", "timeZone"], "no IANA time zone"),
+        ({"timeZone": "posix/America/Chicago"}, ["input", "timeZone"], "no IANA time zone"),
+        ({"firstOn": "9999-12-31"}, ["input", "firstOn"], "366 days from now"),
+        ({"firstOn": "0001-01-01"}, ["input", "firstOn"], "2000-01-01 at the earliest"),
         ({"everyDays": 0}, ["input", "everyDays"], "every 1 to 29 days"),
         ({"everyDays": 30}, ["input", "everyDays"], "a month old lets in who has left"),
         ({"spreadMinutes": 241}, ["input", "spreadMinutes"], "0 to 240 minutes"),

@@ -8,6 +8,7 @@ import pytest
 
 from domain.clock import utc_now
 from domain.errors import Conflict, InvalidInput, NotFound
+from domain.integrations.schedules import pause, resume
 from domain.people.callers import COMMAND_LINE, SYSTEM
 from domain.sync.due import start_due_runs
 from domain.sync.models import SyncMode, SyncRunState, SyncTrigger
@@ -94,6 +95,7 @@ async def test_acts_are_in_the_audit_log_without_values(story: Story) -> None:
         ("command line", "integrationConfigure", integration,
          {"provider": "ONEROSTER_CSV", "settings": ["path"]}),
         ("command line", "syncRunStart", str(requested.run.id), {"mode": "FULL"}),
+        ("command line", "syncRunStart", str(requested.run.id), {"mode": "FULL", "joined": True}),
     ]  # fmt: skip
 
 
@@ -138,7 +140,18 @@ async def test_nothing_is_due_of_a_paused_tenant_or_integration(
 async def test_a_due_run_joins_one_that_is_waiting(story: Story) -> None:
     await story.request()
     assert await start_due_runs(story.worker, now=datetime(2030, 1, 1, tzinfo=UTC)) == 1
-    assert await runs(story) == [("FULL", "MANUAL", "QUEUED", "command line")]
+    assert await runs(story) == [("FULL", "SCHEDULE", "QUEUED", "command line")]
+
+
+async def test_what_waits_of_a_paused_integration_begins_when_it_is_resumed(story: Story) -> None:
+    story.district.write(story.folder)
+    await story.request()
+    async with story.api.transaction(story.tenant_id) as session:
+        await pause(session, tenant_id=story.tenant_id, caller=COMMAND_LINE)
+    assert await work(story.worker, open_source, story.keys) is None
+    async with story.api.transaction(story.tenant_id) as session:
+        await resume(session, tenant_id=story.tenant_id, caller=COMMAND_LINE, now=utc_now())
+    assert await work(story.worker, open_source, story.keys) is not None
 
 
 async def test_a_due_run_comes_soon_after_one_of_another_mode_that_waits(story: Story) -> None:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from structlog.testing import capture_logs
 
+from api.graphql.node import encode_id
 from domain.clock import utc_now
 from domain.notifications.delivery import deliver
 from domain.sync.models import SyncMode, SyncRunState
@@ -48,9 +49,10 @@ async def test_a_night_is_told_once_to_whoever_wants_to_know(
     await deliver(story.worker, server.post)
     [mail] = server.mails
     plain, html = bodies(mail)
+    run_id = encode_id("R", story.tenant_id, run.id)
     for body in (plain, html):
         assert "15 records changed." in body
-        assert f"https://admin.example/alpha/runs/{run.id}" in body
+        assert f"https://admin.example/alpha/runs/{run_id}" in body
     assert mail["From"] == "Homerow <night@homerow.example>"
     assert server.taken() == [(ALWAYS, "alpha: synced, 15 changes")]
     assert await morning(story, server) == []
