@@ -147,6 +147,9 @@ async def _end_connection(session: AsyncSession, pid: int, name: str) -> None:
                 {"pid": pid, "name": name},
             )
     except DBAPIError as error:
+        if error.connection_invalidated:
+            # It is our own connection that has ended.
+            raise
         log.warning("former_connection_not_ended", error=type(error.orig).__name__)
 
 

@@ -2,10 +2,13 @@
 
 import asyncpg
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
 from domain.sync import lease
 from domain.sync import run as sync_run
+from domain.sync.lease import _end_connection
 from domain.sync.models import SyncRunState
 from domain.sync.run import work
 from domain.sync.staging import Staging
@@ -72,3 +75,16 @@ async def test_what_is_no_fault_of_the_runs_does_not_end_it(
     await story.see.execute(SILENCE)
     await work(story.worker, open_source, story.keys)
     assert (await story.read_run(run_id)).state is SyncRunState.SUCCEEDED
+
+
+async def test_who_claims_notices_that_it_is_cut_off_while_it_ends_the_former_connection(
+    story: Story,
+) -> None:
+    async def end_while_cut_off() -> None:
+        async with story.worker.transaction() as session:
+            own = await session.scalar(text("SELECT pg_backend_pid()"))
+            await story.see.execute("SELECT pg_terminate_backend($1)", own)
+            await _end_connection(session, 1, "nobody's")
+
+    with pytest.raises(DBAPIError):
+        await end_while_cut_off()
