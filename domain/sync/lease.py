@@ -27,6 +27,7 @@ SILENCE = timedelta(seconds=20)
 """A worker that was not heard of for so long is taken for dead."""
 _INTERVAL = 2.0
 """A cancelled run stops about so long after it was asked to."""
+_CUT_OFF = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 log = structlog.get_logger()
 
@@ -211,12 +212,14 @@ class Heartbeat:
                 if is_cancelled and not self.is_cancelled:
                     self.is_cancelled = True
                     self._stop_work()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _CUT_OFF as error:
                 log.warning("heartbeat_failed", error=type(error).__name__)
+                if connection is not None:
+                    connection.terminate()
             await asyncio.to_thread(self._stop.wait, _INTERVAL)
         if connection is not None:
             # Which may be gone by now, as the database may.
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*_CUT_OFF):
                 await connection.close(timeout=2)
 
     async def _renew(self, connection: asyncpg.Connection) -> bool | None:

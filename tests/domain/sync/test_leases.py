@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
+from typing_extensions import override
 
 from domain.sync import lease
 from domain.sync import run as sync_run
@@ -14,6 +15,7 @@ from domain.sync.run import work
 from domain.sync.staging import Staging
 from tests.domain.sync.stories import Story
 from tests.sources import open_source
+from tests.worker.processes import until
 
 pytestmark = pytest.mark.anyio
 
@@ -56,6 +58,32 @@ async def test_a_heartbeat_whose_connection_is_gone_ends_quietly(
         patched.setattr(asyncpg.Connection, "close", close)
         assert (await story.run()).state is SyncRunState.SUCCEEDED
     assert closed == [2]
+
+
+async def test_a_heartbeat_that_was_cut_off_goes_on_with_a_new_connection(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await story.request()
+    claimed = await lease.claim_run(story.worker)
+    assert claimed is not None
+    await story.see.execute(SILENCE)
+    pids = []
+
+    class CutOffOnce(lease.Heartbeat):
+        @override
+        async def _renew(self, connection: asyncpg.Connection) -> bool | None:
+            pids.append(connection.get_server_pid())
+            if len(set(pids)) == 1:
+                raise asyncpg.InternalClientError
+            return await super()._renew(connection)
+
+    async def is_heard_of() -> bool:
+        heard = "SELECT heartbeat_at > now() - interval '30 seconds' FROM sync_leases"
+        return bool(await story.see.fetchval(heard))
+
+    monkeypatch.setattr(lease, "_INTERVAL", 0.01)
+    with CutOffOnce(story.worker, claimed, lambda: None):
+        await until(is_heard_of, "the lease is kept alive")
 
 
 @pytest.mark.parametrize("error", [asyncpg.DeadlockDetectedError, asyncpg.InternalClientError])
