@@ -7,7 +7,7 @@ down_revision = "0015"
 branch_labels = None
 depends_on = None
 
-# As in 0014. Of an integration that is paused nothing begins; what is under way goes on.
+# As in 0014. Of an integration that is paused nothing is read; what is under way goes on.
 CLAIM = """
 CREATE OR REPLACE FUNCTION claim_sync_run(
     p_silence interval, p_largest_waiting int DEFAULT NULL, p_largest_left int DEFAULT NULL,
@@ -136,7 +136,7 @@ $$ SELECT 'runs_unfinished', r.state::text, count(*)::double precision
      AND o.created_at > now() - interval '7 days' $$
 """
 PARTS = {
-    "is_active": "i.status = 'ACTIVE' AND ",
+    "is_active": "(i.status = 'ACTIVE' OR r.mode = 'REVERT') AND ",
     "from_first": "\n         d.first_on::timestamp AT TIME ZONE z.name,",
     "hourly": (
         "\n       AND NOT EXISTS (SELECT FROM sync_standings o"

@@ -271,8 +271,8 @@ async def test_a_quarantine_says_since_when_why_and_how_to_leave(
         world.alpha_id,
     )
     await superuser.execute(
-        "INSERT INTO sync_standings (tenant_id, failures, first_failed_at, last_code)"
-        " VALUES ($1, 1, '2027-02-01T08:00:00Z', 'CONN_AUTH_REJECTED')",
+        "UPDATE sync_standings SET failures = 1, first_failed_at = '2027-02-01T08:00:00Z',"
+        " last_code = 'CONN_AUTH_REJECTED' WHERE tenant_id = $1",
         world.alpha_id,
     )
     answer = await world.alpha.run(QUARANTINE)
