@@ -121,7 +121,7 @@ async def _judge(
 ) -> None:
     ended = await _ended(session, run, watch)
     was_failing = standing.failures > 0 or standing.is_off
-    run.told_at, run.told_as = _told_at(standing, watch.now), _mark(standing, ended)
+    run.told_at, run.told_as = told_at(standing, watch.now), _mark(standing, ended)
     schedule = await _find_schedule(session, run)
     if schedule is not None:
         rhythm = await read_rhythm(session, schedule, time_zone=tenant.time_zone)
@@ -139,7 +139,7 @@ async def _judge(
             await tell_of_licences(session, tenant=tenant, standing=standing, links=watch.links)
 
 
-def _told_at(standing: SyncStanding, now: datetime) -> datetime:
+def told_at(standing: SyncStanding, now: datetime) -> datetime:
     """Later than the last daily mail, which another worker may have written since we looked."""
     if standing.digest_from is None:
         return now

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from domain.clock import new_id, utc_now
 from domain.errands.models import ErrandKind
@@ -133,3 +134,24 @@ async def test_what_has_ended_is_told(story: Story, worker_resources: Resources)
     subjects = await story.see.fetch("SELECT subject FROM mail_outbox")
     assert len(subjects) == 1
     assert await story.see.fetchval("SELECT told_as FROM sync_runs") == "SUMMARY"
+
+
+async def test_what_goes_wrong_with_one_look_keeps_nobody_from_the_others(
+    story: Story, worker_resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    async def look(*_: object, **__: object) -> None:
+        looked.append(1)
+
+    monkeypatch.setattr("worker.watch.tell_of_late", fail)
+    monkeypatch.setattr("worker.watch.give_up_mails", look)
+    with capture_logs() as logs:
+        await watch(context_of(worker_resources))
+    assert looked == [1]
+    assert [(entry["look"], entry["error"]) for entry in logs if "look" in entry] == [
+        ("late", "RuntimeError")
+    ]

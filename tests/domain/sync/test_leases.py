@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from domain.sync import lease
 from domain.sync import run as sync_run
+from domain.sync.context import RunContext
 from domain.sync.lease import _end_connection
 from domain.sync.models import SyncRunState
 from domain.sync.run import work
@@ -40,6 +41,27 @@ async def test_who_is_overtaken_while_making_tables_leaves_none(
     assert [entry["event"] for entry in logs] == ["phase_started", "lease_lost"]
     made = "SELECT count(*) FROM pg_tables WHERE schemaname = 'staging'"
     assert await story.see.fetchval(made) == 0
+
+
+@pytest.mark.parametrize("phase", ["validate", "plan", "apply", "summarise"])
+async def test_what_an_overtaken_worker_has_done_in_a_phase_does_not_count(
+    story: Story, monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    """Also where its connection was not ended in time."""
+    story.district.write(story.folder)
+    run_id = (await story.request()).run.id
+    do, seen = getattr(sync_run, phase), []
+
+    async def do_too_slowly(context: RunContext) -> None:
+        seen.append((context.state, await story.roster()))
+        await story.see.execute("UPDATE sync_leases SET token = token + 1")
+        await do(context)
+
+    monkeypatch.setattr(sync_run, phase, do_too_slowly)
+    with capture_logs() as logs:
+        await work(story.worker, open_source, story.keys)
+    assert logs[-1]["event"] == "lease_lost"
+    assert [((await story.read_run(run_id)).state, await story.roster())] == seen
 
 
 async def test_a_heartbeat_whose_connection_is_gone_ends_quietly(

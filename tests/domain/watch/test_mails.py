@@ -113,9 +113,16 @@ async def test_no_name_of_the_roster_is_in_any_mail(story: Story, server: MailSe
         " synced, 95 chang",
         " the sync failed,",
     ]
+    # The letters of a run's own id come by chance.
+    run_ids = [
+        encode_id("R", story.tenant_id, row["id"])
+        for row in await story.see.fetch("SELECT id FROM sync_runs")
+    ]
     for mail in server.mails:
         for body in bodies(mail):
-            assert not re.search(r"qx|zz[0-9]|\b(ann|cid|dee|bob)\b", body, re.IGNORECASE)
+            [run_id] = [one for one in run_ids if one in body]
+            told = body.replace(run_id, "")
+            assert not re.search(r"qx|zz[0-9]|\b(ann|cid|dee|bob)\b", told, re.IGNORECASE)
 
 
 async def test_a_server_that_is_down_holds_up_no_run_and_gets_each_mail_once(

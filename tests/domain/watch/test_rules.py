@@ -1,14 +1,16 @@
 """What a run's end means, and when things are due: without a database."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from domain.integrations.standings import SyncStanding
 from domain.sync.models import SyncMode, SyncRunState, SyncTrigger, ToldAs
 from domain.tenants.models import SummaryMail
 from domain.watch.digests import next_digest
+from domain.watch.following import told_at
 from domain.watch.judging import Ended, Judged, Standing, judge, receives
 from domain.watch.licences import Level, level_of
 from tests.domain.watch.mailing import local
@@ -95,3 +97,11 @@ def test_licences_run_out_in_two_steps() -> None:
     ]  # fmt: skip
     assert level_of(10_000, None) is Level.ENOUGH
     assert level_of(0, 0) is Level.FULL
+
+
+def test_a_run_is_told_later_than_a_daily_mail_that_was_written_meanwhile() -> None:
+    """Else the next one, which tells what came after this one, would leave it out."""
+    before, written = NIGHT, NIGHT + timedelta(seconds=3)
+    assert told_at(SyncStanding(digest_from=written), before) > written
+    assert told_at(SyncStanding(digest_from=before), written) == written
+    assert told_at(SyncStanding(), before) == before
