@@ -50,7 +50,8 @@ class IntegrationActivatePayload:
 class DisconnectionMutation:
     @strawberry.mutation(
         description="Disconnects a tenant from its provider: nothing is read from there any more, "
-        "its credentials are forgotten, and nobody signs in with it. All people and groups stay "
+        "and its credentials are forgotten. Signing in with it ends as well, unless "
+        "signInMethodsSet has switched it on. All people and groups stay "
         "as they are, with what belongs to the product. integrationActivate or "
         "integrationConfigure connect it again, and everybody is recognised.",
         permission_classes=[Permitted],

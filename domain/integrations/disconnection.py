@@ -74,7 +74,7 @@ async def activate(
     if integration.status is IntegrationStatus.ACTIVE:
         return integration
     if integration.status is IntegrationStatus.PAUSED:
-        raise Conflict("The integration is connected, and paused: resume it.")
+        raise Conflict("The integration is connected, and paused: resume it (integrationResume).")
     try:
         return await configure_integration(
             session,
